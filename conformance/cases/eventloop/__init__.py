@@ -1,0 +1,1 @@
+"""Cases for the eventloop page of the documentation."""

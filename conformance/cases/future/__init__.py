@@ -1,0 +1,1 @@
+"""Cases for the future page of the documentation."""

@@ -1,0 +1,1 @@
+"""Cases for the task page of the documentation."""

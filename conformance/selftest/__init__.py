@@ -1,0 +1,1 @@
+"""The suite tests itself: catalogue, targets, harness and command line."""

@@ -1,0 +1,1 @@
+"""What cases borrow: requirement marks, peers, recorders, child programs and ways to wait."""
