@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any
+import logging
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
@@ -11,7 +15,33 @@ from conformance.target import Target, resolve
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+
+# A child program is bounded below the ten seconds of its case, so that its output is seen and not the case's hang.
+PROGRAM_TIMEOUT = 8.0
+
+
+class RunProgram(Protocol):
+    """Run ``source`` in a fresh interpreter, with ``make_loop`` (the target's factory) and ``aio`` defined in it.
+
+    ``flags`` are interpreter options (``"-X", "dev"``), ``env`` is added to the environment (from which asyncio's own
+    variables were removed). Returns the finished process: ``stdout``, ``stderr`` as text, ``returncode``.
+    """
+
+    def __call__(
+        self, source: str, *flags: str, env: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]: ...
+
+
+class RecordingHandler(logging.Handler):
+    """Keeps every record of the ``asyncio`` logger."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -55,6 +85,50 @@ def loop(request: pytest.FixtureRequest, target: Target) -> Iterator[AbstractEve
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.run_until_complete(loop.shutdown_default_executor())
         loop.close()
+
+
+@pytest.fixture
+def reported(loop: AbstractEventLoop) -> list[dict[str, Any]]:
+    """The contexts that the loop's exception handler was called with, as they come in."""
+    contexts: list[dict[str, Any]] = []
+    loop.set_exception_handler(lambda _loop, context: contexts.append(context))
+    return contexts
+
+
+@pytest.fixture
+def asyncio_log() -> Iterator[list[logging.LogRecord]]:
+    """Every record of the ``asyncio`` logger, from DEBUG up, as they come in."""
+    logger = logging.getLogger("asyncio")
+    handler, level = RecordingHandler(), logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+    yield handler.records
+    logger.removeHandler(handler)
+    logger.setLevel(level)
+
+
+@pytest.fixture
+def run_program(target: Target) -> RunProgram:
+    """Run a program on the target in a fresh interpreter."""
+
+    def run(source: str, *flags: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        prelude = (
+            "from conformance.target import resolve as _resolve\n"
+            f"_target = _resolve({target.name!r}, {target.namespace_name!r})\n"
+            "make_loop, aio = _target.make_loop, _target.namespace\n"
+        )
+        inherited = {k: v for k, v in os.environ.items() if k not in ("PYTHONASYNCIODEBUG", "PYTHONDEVMODE")}
+        return subprocess.run(
+            [sys.executable, *flags, "-c", prelude + source],
+            env={**inherited, **(env or {})},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=PROGRAM_TIMEOUT,
+            check=False,
+        )
+
+    return run
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -1,0 +1,50 @@
+"""Ways to wait for a condition, never for a time.
+
+Every bound here is generous: it is reached only when the promise is broken, and then it ends the case.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+    from collections.abc import Callable
+
+# A loaded two-core machine has been seen to delay a thread by two seconds; the case's budget is ten.
+GENEROUS = 5.0
+# How long a poll for a condition outside the loop's knowledge (a thread, a child, the kernel) rests between two looks.
+POLL = 0.001
+
+
+def run_one_pass(loop: AbstractEventLoop) -> None:
+    """Run what is ready now: ``stop()`` beforehand makes ``run_forever()`` do exactly one pass."""
+    loop.stop()
+    loop.run_forever()
+
+
+def run_until(loop: AbstractEventLoop, condition: Callable[[], bool], *, bound: float = GENEROUS) -> None:
+    """Run the loop until ``condition()`` is true; fail after ``bound`` seconds.
+
+    The loop keeps running between looks (it rests in its own poll), so timers, I/O and wake-ups happen as in a program.
+    """
+    deadline = time.monotonic() + bound
+
+    def look() -> None:
+        if condition() or time.monotonic() > deadline:
+            loop.stop()
+        else:
+            loop.call_later(POLL, look)
+
+    loop.call_soon(look)
+    loop.run_forever()
+    assert condition(), f"waited {bound} s for a condition that never came true"
+
+
+def wait_until(condition: Callable[[], bool], *, bound: float = GENEROUS) -> None:
+    """Block the calling thread until ``condition()`` is true; fail after ``bound`` seconds."""
+    deadline = time.monotonic() + bound
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {bound} s for a condition that never came true"
+        time.sleep(POLL)
