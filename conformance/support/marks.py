@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
@@ -39,7 +39,7 @@ def budget(seconds: float, *, reason: str) -> Callable[[F], F]:
     return mark
 
 
-def on_loops(*modes: str) -> Any:
+def on_loops(*modes: str) -> pytest.MarkDecorator:
     """Run the case once per mode of its ``loop``: ``PLAIN``, ``DEBUG`` (debug mode on), ``EAGER`` (eager tasks).
 
     One contract, many carriers: what the documentation promises of every task or callback holds in each mode. The mode
