@@ -135,7 +135,7 @@ def run_program(target: Target) -> RunProgram:
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object | None:
     if not inspect.iscoroutinefunction(pyfuncitem.obj):
         return None
-    loop: AbstractEventLoop = pyfuncitem.funcargs["loop"]
+    loop: Any = pyfuncitem.funcargs["loop"]
     names = pyfuncitem._fixtureinfo.argnames
     loop.run_until_complete(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}))
     return True
