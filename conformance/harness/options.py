@@ -1,0 +1,43 @@
+"""What a run was asked to do: the one value that passes from the command line to the harness."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from attrs import frozen
+
+DEFAULT_OUTPUT = Path("conformance-report")
+
+
+def usable_cpus() -> int:
+    """How many CPUs this process may use: the number of workers unless the user says otherwise."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0)) or 1
+    return os.cpu_count() or 1
+
+
+@frozen
+class RunOptions:
+    """A run, as asked for. Several areas widen the selection, an area and a page narrow it."""
+
+    target: str = "refloop"
+    """known name, entry point, or ``module:callable``"""
+    api: str | None = None
+    """the module whose namespace is used instead of the target's own"""
+    profile: str | None = None
+    """documentation version such as ``3.12`` or ``3.13.3``; None stands for the running interpreter's"""
+    output: Path = DEFAULT_OUTPUT
+    """folder that receives report.json and what is rendered from it"""
+    workers: int = 1
+    """worker processes; 0 runs in this process"""
+    retries: int = 0
+    """how often a case that did not pass is run again; one that then passes is flaky, never pass"""
+    keyword: str | None = None
+    """pytest's ``-k`` expression"""
+    areas: tuple[str, ...] = ()
+    """only cases of these areas; empty stands for all"""
+    pages: tuple[str, ...] = ()
+    """only cases of these documentation pages; empty stands for all"""
+    cases: tuple[str, ...] = ()
+    """only these cases, as ``page/module::function`` or with a ``[variant]``; empty stands for all"""
