@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 
+DOCUMENTATION = "https://docs.python.org/3/library/"
+
 
 class Verdict(enum.Enum):
     """What came of one case."""
@@ -98,7 +100,7 @@ class CaseResult:
     verdict: Verdict
     seconds: float
     message: str = ""
-    """one line: what was expected and what was seen, the reason of a skip, the probe that failed"""
+    """one line: what was expected and what was seen, the reason of a skip, the probe that failed, a crash's signal"""
     details: str = ""
     """the whole story: assertion, traceback, dumped stacks, captured output"""
     expected: str | None = None
@@ -139,6 +141,11 @@ class RequirementResult:
     """ids of the cases that check it"""
     known_bug: KnownBug | None = None
     """set where every case that failed shows CPython's own recorded bug"""
+
+    @property
+    def url(self) -> str:
+        """The documentation page that makes the promise."""
+        return f"{DOCUMENTATION}asyncio.html" if self.page == "asyncio" else f"{DOCUMENTATION}asyncio-{self.page}.html"
 
 
 @frozen
@@ -240,8 +247,11 @@ class Totals:
 
 
 def seal(case_ids: Iterable[str]) -> str:
-    """The SHA-256 (hex) of the collected case ids, sorted, one a line: what a complete report must account for."""
-    return hashlib.sha256("\n".join(sorted(case_ids)).encode()).hexdigest()
+    """The SHA-256 (hex) of the collected case ids, sorted, one a line: what a complete report must account for.
+
+    A lone surrogate in an id counts as its backslash escape, so that every string has a seal.
+    """
+    return hashlib.sha256("\n".join(sorted(case_ids)).encode("utf-8", "backslashreplace")).hexdigest()
 
 
 @frozen
@@ -251,8 +261,11 @@ class Report:
     ``complete`` is true exactly when every collected case has a verdict, which ``collected_sha256`` proves.
     """
 
+    schema: int = field(default=SCHEMA_VERSION, kw_only=True)
+    """the version of this model; a reader refuses every other"""
     complete: bool
     collected_sha256: str
+    """`seal` of the collected case ids"""
     collected: int
     """how many cases were collected: the denominator of a cut run"""
     suite: Suite
@@ -268,7 +281,6 @@ class Report:
     probes: tuple[Probe, ...] = ()
     cut: str = ""
     """why the run is not complete: ``interrupted``, ``killed`` …; empty for a complete one"""
-    schema: int = field(default=SCHEMA_VERSION)
 
 
 EXIT_CONFORMS = 0
