@@ -1,141 +1,233 @@
-"""The pytest plugin: options, the ``loop`` and ``aio`` of a case, and ``async def`` cases."""
+"""The pytest plugin that turns a test session into a conformance run.
+
+Loaded by the command and by this repository's own configuration, never by an entry point: other people's pytest runs
+stay untouched. Only tests that stand in the suite's ``cases`` folder are cases; everything else passes by.
+"""
 
 from __future__ import annotations
 
+import gc
 import inspect
-import logging
+import json
 import os
-import subprocess
-import sys
-from typing import TYPE_CHECKING, Any, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from conformance.target import Target, resolve
+from conformance.harness.containment import BUDGET, Watch, start_clean
+from conformance.harness.fixtures import (
+    CASE_STATE,
+    EXPECTS_ERRORS,
+    aio,
+    asyncio_log,
+    loop,
+    reported,
+    run_program,
+    target,
+)
+from conformance.harness.hygiene import Finding, Hygiene
+from conformance.harness.journal import JournalWriter
+from conformance.harness.naming import CASES
+from conformance.harness.outcome import CaseState, Escaped, short
+from conformance.harness.selection import Selection, describe_items
+from conformance.harness.state import forget_policy
+from conformance.target import resolve
+from reports.model import Verdict
 
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Generator
 
-# A child program is bounded below the ten seconds of its case, so that its output is seen and not the case's hang.
-PROGRAM_TIMEOUT = 8.0
+__all__ = ["aio", "asyncio_log", "loop", "reported", "run_program", "target"]
 
-
-class RunProgram(Protocol):
-    """Run ``source`` in a fresh interpreter, with ``make_loop`` (the target's factory) and ``aio`` defined in it.
-
-    ``flags`` are interpreter options (``"-X", "dev"``), ``env`` is added to the environment (from which asyncio's own
-    variables were removed). Returns the finished process: ``stdout``, ``stderr`` as text, ``returncode``.
-    """
-
-    def __call__(
-        self, source: str, *flags: str, env: Mapping[str, str] | None = None
-    ) -> subprocess.CompletedProcess[str]: ...
-
-
-class RecordingHandler(logging.Handler):
-    """Keeps every record of the ``asyncio`` logger."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.DEBUG)
-        self.records: list[logging.LogRecord] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.records.append(record)
+BEGAN = pytest.StashKey[bool]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("conformance")
-    group.addoption("--target", default="refloop", help="known name or module:callable")
-    group.addoption("--api", default=None, help="namespace module instead of the target's own")
-    group.addoption("--profile", default=None, help="documentation version to judge by")
+    group.addoption("--target", default="refloop", help="loop to test: known name, entry point or module:callable")
+    group.addoption("--api", default=None, metavar="MODULE", help="namespace module instead of the target's own")
+    group.addoption("--profile", default=None, metavar="VERSION", help="documentation version to judge by")
+    group.addoption("--area", action="append", default=[], dest="areas", help="only cases of this area")
+    group.addoption("--page", action="append", default=[], dest="pages", help="only cases of this documentation page")
+    group.addoption("--conformance-run", default=None, metavar="FOLDER", help="(internal) folder of the run")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "requirement(*ids): the requirements that a case checks")
     config.addinivalue_line("markers", "budget(seconds, reason): the time that a case may take, and why")
+    folder = config.getoption("--conformance-run")
+    run = None if folder is None else Path(folder)
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    controls_workers = worker is None and bool(getattr(config.option, "numprocesses", None))
+    if run is not None and worker is None:
+        config.pluginmanager.register(JournalWriter(run / "journal"), "conformance-journal")
+    if not controls_workers:
+        isolated = run is not None or worker is not None
+        config.pluginmanager.register(CaseRunner(config, run, worker or "main", isolated=isolated), "conformance-cases")
 
 
-@pytest.fixture(scope="session")
-def target(request: pytest.FixtureRequest) -> Target:
-    """The target of this run."""
-    return resolve(request.config.getoption("--target"), request.config.getoption("--api"))
+class CaseRunner:
+    """Everything that happens around cases in the process that runs them."""
+
+    def __init__(self, config: pytest.Config, run: Path | None, worker: str, *, isolated: bool) -> None:
+        """``isolated``: this process is the run's own, so it may be limited, cleaned and ended."""
+        self._config = config
+        self._run = run
+        self._worker = worker
+        self._isolated = isolated
+        self._watch: Watch | None = None
+        self._hygiene: Hygiene | None = None
+        self._selection: Selection | None = None
+        self._state: CaseState | None = None
+        if isolated:
+            start_clean()
+
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        cases = [item for item in items if is_case(item)]
+        if not cases:
+            return
+        self._selection = Selection.from_config(config, self._run)
+        chosen = {item for item in cases if self._selection.wants(item)}
+        dropped = [item for item in cases if item not in chosen]
+        if dropped:
+            items[:] = [item for item in items if item in chosen or not is_case(item)]
+            config.hook.pytest_deselected(items=dropped)
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        cases = [item for item in session.items if is_case(item)]
+        if self._run is not None:
+            collected = self._run / "collected.json"
+            if not collected.exists():
+                # Every worker collects the same; the first to finish tells, and a rename never shows half a file.
+                own = collected.with_suffix(f".{self._worker}")
+                own.write_text(json.dumps(describe_items(cases)), encoding="utf-8")
+                own.replace(collected)
+        if cases:
+            self._watch = Watch(self._run, self._worker)
+            warm_up(self._config, self._watch)
+            forget_policy()
+            self._hygiene = Hygiene()
+            # What collection made stays alive for the whole run: leave it out of every case's garbage collection.
+            gc.collect()
+            if hasattr(gc, "freeze"):
+                gc.freeze()
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        if not is_case(item) or self._watch is None:
+            return (yield)
+        self._watch.begin(item.nodeid, budget_of(item))
+        self._state = item.stash[CASE_STATE] = CaseState()
+        try:
+            return (yield)
+        finally:
+            self._watch.end()
+            self._state = None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        if not is_case(item) or self._selection is None or self._hygiene is None or self._state is None:
+            return
+        verdict, reason = self._selection.applies(item)
+        if verdict is not Verdict.PASS:
+            self._state.verdict, self._state.message = verdict, reason
+            pytest.skip(reason)
+        item.stash[BEGAN] = True
+        self._hygiene.begin()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> object | None:
+        if not is_case(pyfuncitem):
+            return None
+        arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
+        try:
+            result = pyfuncitem.obj(**arguments)
+            if inspect.iscoroutine(result):
+                loop: Any = pyfuncitem.funcargs["loop"]
+                loop.run_until_complete(result)
+        except (KeyboardInterrupt, SystemExit, GeneratorExit) as error:
+            if not self._isolated:
+                raise
+            raise Escaped(f"{type(error).__name__} came out of the case") from error
+        return True
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None]:
+        if not item.stash.get(BEGAN, False) or self._hygiene is None or self._state is None:
+            return (yield)
+        state = self._state
+        try:
+            return (yield)
+        finally:
+            # Only the frames of a failed case may hold the loop now, and those are not judged.
+            if isinstance(item, pytest.Function):
+                item.funcargs.clear()
+            if item.stash.get(EXPECTS_ERRORS, False):
+                self._hygiene.errors.messages.clear()
+            passed = state.verdict is Verdict.PASS
+            left = self._hygiene.end(judge=passed)
+            state.findings = state.findings + left if passed else []
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        if self._state is None or not is_case(item):
+            return report
+        error = call.excinfo.value if call.excinfo is not None else None
+        self._state.see(report, error)
+        if report.failed and self._state.verdict is Verdict.UNSUPPORTED:
+            report.outcome = "skipped"
+            report.longrepr = (str(item.path), item.location[1] or 0, f"unsupported: {self._state.message}")
+        if report.when == "teardown":
+            report.conformance = self._state.outcome()  # type: ignore[attr-defined]
+        return report
+
+    def pytest_assertrepr_compare(self, op: str, left: object, right: object) -> None:
+        if self._state is not None and op == "==":
+            self._state.seen, self._state.expected = short(left), short(right)
 
 
-@pytest.fixture
-def aio(target: Target) -> Any:
-    """The target's namespace."""
-    return target.namespace
+def warm_up(config: pytest.Config, watch: Watch) -> None:
+    """Use one loop before the first case: what a target sets up once per process is no leak of that case."""
+    watch.begin("", BUDGET)
+    try:
+        chosen = resolve(config.getoption("--target"), config.getoption("--api"))
+        for _ in range(2):
+            loop = chosen.make_loop()
+            loop.run_until_complete(chosen.namespace.sleep(0))
+            loop.close()
+    except Exception:
+        # The cases will say what is wrong with it, each for itself.
+        pass
+    finally:
+        watch.end()
 
 
-@pytest.fixture
-def loop(request: pytest.FixtureRequest, target: Target) -> Iterator[AbstractEventLoop]:
-    """A fresh loop of the target."""
-    loop = target.make_loop()
-    mode = getattr(request, "param", "plain")
-    if mode == "debug":
-        loop.set_debug(True)
-    elif mode == "eager":
-        factory = getattr(target.namespace, "eager_task_factory", None)
-        if factory is None:
-            pytest.skip("eager tasks came with 3.12")
-        loop.set_task_factory(factory)
-    yield loop
-    if not loop.is_closed():
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.run_until_complete(loop.shutdown_default_executor())
-        loop.close()
+def is_case(item: pytest.Item) -> bool:
+    """Whether the item belongs to the suite proper."""
+    return item.path.is_relative_to(CASES)
 
 
-@pytest.fixture
-def reported(loop: AbstractEventLoop) -> list[dict[str, Any]]:
-    """The contexts that the loop's exception handler was called with, as they come in."""
-    contexts: list[dict[str, Any]] = []
-    loop.set_exception_handler(lambda _loop, context: contexts.append(context))
-    return contexts
+def budget_of(item: pytest.Item) -> float:
+    """The seconds that the case may take."""
+    mark = item.get_closest_marker("budget")
+    return BUDGET if mark is None else float(mark.args[0])
 
 
-@pytest.fixture
-def asyncio_log() -> Iterator[list[logging.LogRecord]]:
-    """Every record of the ``asyncio`` logger, from DEBUG up, as they come in."""
-    logger = logging.getLogger("asyncio")
-    handler, level = RecordingHandler(), logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.DEBUG)
-    yield handler.records
-    logger.removeHandler(handler)
-    logger.setLevel(level)
-
-
-@pytest.fixture
-def run_program(target: Target) -> RunProgram:
-    """Run a program on the target in a fresh interpreter."""
-
-    def run(source: str, *flags: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-        prelude = (
-            "from conformance.target import resolve as _resolve\n"
-            f"_target = _resolve({target.name!r}, {target.namespace_name!r})\n"
-            "make_loop, aio = _target.make_loop, _target.namespace\n"
-        )
-        inherited = {k: v for k, v in os.environ.items() if k not in ("PYTHONASYNCIODEBUG", "PYTHONDEVMODE")}
-        return subprocess.run(
-            [sys.executable, *flags, "-c", prelude + source],
-            env={**inherited, **(env or {})},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=PROGRAM_TIMEOUT,
-            check=False,
-        )
-
-    return run
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object | None:
-    if not inspect.iscoroutinefunction(pyfuncitem.obj):
-        return None
-    loop: Any = pyfuncitem.funcargs["loop"]
-    names = pyfuncitem._fixtureinfo.argnames
-    loop.run_until_complete(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}))
-    return True
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """By hand, without a report: say what cases left behind."""
+    config: pytest.Config = terminalreporter.config
+    if config.getoption("--conformance-run") is not None:
+        return
+    found: dict[Finding, list[str]] = {}
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            for kind, message in (getattr(report, "conformance", None) or {}).get("findings", ()):
+                found.setdefault(Finding(kind, message), []).append(report.nodeid)
+    if found:
+        terminalreporter.section("left behind by cases")
+        for finding, nodes in found.items():
+            terminalreporter.line(f"hygiene/{finding.kind}: {finding.message} ({len(nodes)}x, first in {nodes[0]})")

@@ -1,0 +1,108 @@
+"""Containment: no target costs the run more than the one case that it breaks.
+
+A worker starts from a clean state, has a memory ceiling, and ends itself when a case exceeds its budget. The watch needs
+no GIL (`faulthandler` watches from a thread of its own and then exits the process), so a hang in C ends too. What
+happened is found afterwards in two small files per worker: its *place* (the case that is running) and its *trace* (the
+stacks that `faulthandler` dumped, on a hang or on a fatal signal).
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import re
+import signal
+import sys
+from typing import TYPE_CHECKING, TextIO
+
+from attrs import frozen
+
+from reports.model import Verdict
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+BUDGET = 10.0
+"""Seconds that a case may take; one that needs more says so with the ``budget`` mark."""
+
+MEMORY_CEILING = 4 * 1024**3
+"""Bytes of private memory per worker: far above any case, far below what would start the machine's OOM killer."""
+
+HANG = re.compile(r"^Timeout \(\d", re.MULTILINE)
+
+
+def start_clean() -> None:
+    """Undo what a worker inherits: an ignored or blocked SIGINT, and memory without a limit."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    if sys.platform == "linux":
+        import resource
+
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        ceiling = MEMORY_CEILING if hard == resource.RLIM_INFINITY else min(MEMORY_CEILING, hard)
+        resource.setrlimit(resource.RLIMIT_DATA, (ceiling, hard))
+        # A crash is evidence enough with its stacks; a core file per crash would fill the disk.
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+
+
+class Watch:
+    """The budget of the case that is running, in one process."""
+
+    def __init__(self, folder: Path | None, worker: str) -> None:
+        """With a ``folder``, keep place and trace there for the run to read; without one, dump to standard error."""
+        self._place: int | None = None
+        self._trace: TextIO = sys.__stderr__ or sys.stderr
+        if folder is not None:
+            flags = os.O_CREAT | os.O_WRONLY | os.O_TRUNC
+            self._place = os.open(folder / f"{worker}.place", flags, 0o600)
+            self._trace = (folder / f"{worker}.trace").open("w", encoding="utf-8")
+            faulthandler.enable(self._trace)
+
+    def begin(self, nodeid: str, budget: float) -> None:
+        """A case starts: it has ``budget`` seconds for its fixtures and itself."""
+        if self._place is not None:
+            os.ftruncate(self._place, 0)
+            os.lseek(self._place, 0, os.SEEK_SET)
+            os.write(self._place, nodeid.encode())
+        faulthandler.dump_traceback_later(budget, exit=True, file=self._trace)
+
+    def end(self) -> None:
+        """The case is over."""
+        faulthandler.cancel_dump_traceback_later()
+        if self._place is not None:
+            os.ftruncate(self._place, 0)
+
+
+@frozen
+class Death:
+    """How a worker died, as far as it can be told from outside."""
+
+    verdict: Verdict
+    message: str
+    details: str
+    node: str
+    """the case that was running, or empty when the worker died between two cases"""
+
+
+def examine(folder: Path, worker: str, status: int | None, budget: float) -> Death:
+    """What the place, the trace and the exit status of a dead worker say."""
+    place, trace = folder / f"{worker}.place", folder / f"{worker}.trace"
+    node = place.read_text(encoding="utf-8", errors="replace") if place.exists() else ""
+    stacks = trace.read_text(encoding="utf-8", errors="replace").strip() if trace.exists() else ""
+    if HANG.search(stacks):
+        message = f"did not end within its {budget:g} s: the stacks show where it hangs"
+        return Death(Verdict.TIMEOUT, message, stacks, node)
+    return Death(Verdict.CRASH, f"the process died: {describe_status(status)}", stacks, node)
+
+
+def describe_status(status: int | None) -> str:
+    """An exit status in words: the signal's name, or the code given to ``exit``."""
+    if status is None:
+        return "exit status unknown"
+    if status < 0:
+        try:
+            return f"killed by {signal.Signals(-status).name}"
+        except ValueError:
+            return f"killed by signal {-status}"
+    return f"exited with status {status}"

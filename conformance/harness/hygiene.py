@@ -1,0 +1,186 @@
+"""Leak checks from outside: what a case leaves behind is a finding of its area's ``hygiene/…`` requirements.
+
+Looks only, unless something differs; then it waits a little, because closing may finish in another thread.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import sys
+import threading
+import time
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from attrs import frozen
+
+from conformance.harness.state import ProcessState
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
+DESCRIPTORS = Path("/proc/self/fd") if sys.platform == "linux" else Path("/dev/fd")
+
+SETTLE = 0.5
+"""Seconds that descriptors, threads and children get to go away after the loop was closed."""
+SETTLE_LATER = 0.02
+"""The same once a worker has seen ``PATIENCE`` leaks: a target that always leaks must not cost half a second a case."""
+PATIENCE = 5
+REST = 0.002
+
+
+@frozen
+class Finding:
+    """Something that a case left behind: ``kind`` names the requirement ``hygiene/<kind>``."""
+
+    kind: str
+    message: str
+
+
+class ErrorLog(logging.Handler):
+    """The errors that the default exception handler logs while nobody listens for them."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage())
+
+
+@frozen
+class Snapshot:
+    """What the process holds before a case."""
+
+    descriptors: frozenset[int]
+    threads: frozenset[int | None]
+    children: frozenset[str]
+    caught: warnings.catch_warnings[Any]
+    recorded: list[warnings.WarningMessage]
+
+
+class Hygiene:
+    """Takes a snapshot before each case and compares after it; one per process."""
+
+    def __init__(self) -> None:
+        self._leaks = 0
+        self._before: Snapshot | None = None
+        self._unraisable: list[str] = []
+        self.errors = ErrorLog()
+        logging.getLogger("asyncio").addHandler(self.errors)
+        sys.unraisablehook = self._note
+        self._state = ProcessState.now()
+
+    def _note(self, unraisable: Any) -> None:
+        self._unraisable.append(f"{unraisable.err_msg or 'exception ignored'}: {unraisable.exc_value!r}")
+
+    def begin(self) -> None:
+        """Before the fixtures of a case."""
+        caught = warnings.catch_warnings(record=True)
+        recorded = caught.__enter__() or []
+        warnings.simplefilter("always")
+        self.errors.messages.clear()
+        self._unraisable.clear()
+        self._before = Snapshot(descriptors(), threads(), children(), caught, recorded)
+
+    def end(self, *, judge: bool) -> list[Finding]:
+        """After the fixtures of a case; ``judge`` is false for a case that did not pass: its mess proves nothing."""
+        before, self._before = self._before, None
+        if before is None:
+            return []
+        gc.collect()
+        findings = [Finding("process-state", text) for text in self._state.restore()]
+        findings += [Finding("unraisable", text) for text in self._unraisable]
+        findings += [Finding("exception-handler", text) for text in self.errors.messages]
+        findings += [
+            Finding("resource-warnings", str(warning.message))
+            for warning in before.recorded
+            if issubclass(warning.category, ResourceWarning)
+        ]
+        findings += self._leftovers(before)
+        before.caught.__exit__(None, None, None)
+        return findings if judge else []
+
+    def _leftovers(self, before: Snapshot) -> list[Finding]:
+        def clean() -> bool:
+            return descriptors() <= before.descriptors and threads() <= before.threads and children() <= before.children
+
+        if clean():
+            return []
+        deadline = time.monotonic() + (SETTLE if self._leaks < PATIENCE else SETTLE_LATER)
+        while time.monotonic() < deadline:
+            time.sleep(REST)
+            gc.collect()
+            if clean():
+                return []
+        self._leaks += 1
+        findings = []
+        if left := descriptors() - before.descriptors:
+            names = ", ".join(sorted(describe_descriptor(number) for number in left))
+            findings.append(Finding("descriptors", f"open descriptors: {names}"))
+        if stray := threads() - before.threads:
+            names = ", ".join(sorted(t.name for t in threading.enumerate() if t.ident in stray))
+            findings.append(Finding("threads", f"live threads: {names}"))
+        if orphans := children() - before.children:
+            findings.append(Finding("children", f"child processes not reaped: {len(orphans)}"))
+        return findings
+
+
+def pending_tasks(aio: Any, loop: AbstractEventLoop) -> list[Finding]:
+    """The tasks of ``loop`` that are not done after a case."""
+    try:
+        tasks = aio.all_tasks(loop)
+    except RuntimeError:
+        return []
+    return [Finding("pending-tasks", f"pending: {task!r}") for task in tasks]
+
+
+def descriptors() -> frozenset[int]:
+    """The numbers of the open descriptors."""
+    try:
+        names = os.listdir(DESCRIPTORS)
+    except OSError:
+        return frozenset()
+    return frozenset(number for number in map(int, names) if _is_open(number))
+
+
+def _is_open(number: int) -> bool:
+    # The listing sees the descriptor that it reads the folder with; by now that one is closed.
+    try:
+        os.fstat(number)
+    except OSError:
+        return False
+    return True
+
+
+def describe_descriptor(number: int) -> str:
+    """What a descriptor points to, as the kernel names it."""
+    try:
+        return f"{number} ({(DESCRIPTORS / str(number)).readlink()})"
+    except OSError:
+        return str(number)
+
+
+def threads() -> frozenset[int | None]:
+    """The identities of the live threads that Python knows."""
+    return frozenset(thread.ident for thread in threading.enumerate())
+
+
+def children() -> frozenset[str]:
+    """The process ids of the children that exist or wait to be reaped."""
+    if not hasattr(os, "waitid"):
+        return frozenset()
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return frozenset()
+    found: set[str] = set()
+    for task in Path("/proc/self/task").glob("*/children"):
+        try:
+            found.update(task.read_text(encoding="ascii").split())
+        except OSError:
+            continue
+    return frozenset(found)

@@ -1,0 +1,62 @@
+"""What a pytest process tells the run that started it: one JSON line per event, written as it happens.
+
+Nothing that was measured is lost when the pytest process dies: the run reads the lines that are there. Events:
+
+``{"event": "started", "node": nodeid}`` · ``{"event": "finished", "node": nodeid, …outcome…}`` ·
+``{"event": "died", "node": nodeid, "worker": id, "status": exit status}``
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import pytest
+
+
+class JournalWriter:
+    """Pytest plugin of the process that sees all reports: the xdist controller, or the only process."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("a", encoding="utf-8")
+
+    def write(self, event: str, **fields: object) -> None:
+        """Add one line and hand it to the kernel."""
+        self._file.write(json.dumps({"event": event, **fields}) + "\n")
+        self._file.flush()
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self.write("started", node=nodeid)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        outcome = getattr(report, "conformance", None)
+        if outcome is not None:
+            self.write("finished", node=report.nodeid, **outcome)
+
+    def pytest_handlecrashitem(self, crashitem: str, report: Any) -> None:
+        gateway = report.node.gateway
+        self.write("died", node=crashitem, worker=gateway.id, status=gateway._io.popen.wait())
+
+
+class JournalReader:
+    """Reads the events that have been written since the last look."""
+
+    def __init__(self, path: Path) -> None:
+        path.touch()
+        self._file = path.open(encoding="utf-8")
+        self._rest = ""
+
+    def read(self) -> Iterator[dict[str, Any]]:
+        """The events since the last call; a line that is still being written waits for the next one."""
+        lines = (self._rest + self._file.read()).split("\n")
+        self._rest = lines.pop()
+        for line in lines:
+            yield json.loads(line)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()

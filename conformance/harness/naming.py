@@ -1,0 +1,27 @@
+"""Case ids and pytest's node ids.
+
+A case's id is ``page/module::function[variant]`` without pytest's ``test_`` prefixes: the permanent name that baselines,
+reports and ``--case`` use.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+CASES = Path(__file__).resolve().parent.parent / "cases"
+"""Where the suite proper stands."""
+
+PREFIX = "test_"
+
+
+def case_id(nodeid: str) -> str:
+    """The id of the case with this pytest node id (``…/eventloop/test_timers.py::test_a_timer_runs_once[debug]``)."""
+    path, _, function = nodeid.partition("::")
+    parts = Path(path).with_suffix("").parts
+    page, module = (parts[-2], parts[-1]) if len(parts) > 1 else ("", parts[-1])
+    return f"{page}/{module.removeprefix(PREFIX)}::{function.removeprefix(PREFIX)}"
+
+
+def page_of(identifier: str) -> str:
+    """The documentation page in a case's id."""
+    return identifier.partition("/")[0]

@@ -1,0 +1,1 @@
+FEATURES_OF_AREAS: dict[str, str] = {}

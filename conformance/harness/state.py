@@ -1,0 +1,148 @@
+"""The state of the process that a target may change, and how it is put back after each case."""
+
+from __future__ import annotations
+
+import asyncio
+import asyncio.events
+import contextlib
+import os
+import signal
+import sys
+import threading
+import warnings
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+SIGNALS = tuple(sorted(signal.valid_signals() - {getattr(signal, name, None) for name in ("SIGKILL", "SIGSTOP")}))
+STATUS = Path("/proc/self/status")
+
+
+OURS = sum(1 << (number - 1) for number in SIGNALS)
+"""The signals a program may handle, as the kernel's bit mask: the C library keeps some for itself."""
+
+
+def caught_signals() -> tuple[int, ...]:
+    """The kernel's view of blocked, ignored and caught signals: a handler installed in C shows here, not in Python."""
+    try:
+        text = STATUS.read_text(encoding="ascii")
+    except OSError:
+        return ()
+    lines = (line for line in text.splitlines() if line.startswith(("SigIgn", "SigCgt", "SigBlk")))
+    return tuple(int(line.partition(":")[2], 16) & OURS for line in lines)
+
+
+@frozen
+class ProcessState:
+    """A snapshot, and the way back to it."""
+
+    handlers: dict[int, Any]
+    kernel: tuple[int, ...]
+    policy: object
+    excepthook: Any
+    unraisablehook: Any
+    threading_excepthook: Any
+    asyncgen_hooks: Any
+    origin_depth: int
+    folder: str
+    environment: dict[str, str]
+
+    @classmethod
+    def now(cls) -> ProcessState:
+        """Take the snapshot."""
+        return cls(
+            handlers={number: signal.getsignal(number) for number in SIGNALS},
+            kernel=caught_signals(),
+            policy=_policy(),
+            excepthook=sys.excepthook,
+            unraisablehook=sys.unraisablehook,
+            threading_excepthook=threading.excepthook,
+            asyncgen_hooks=sys.get_asyncgen_hooks(),
+            origin_depth=sys.get_coroutine_origin_tracking_depth(),
+            folder=_folder(),
+            environment=_environment(),
+        )
+
+    def restore(self) -> list[str]:
+        """Put everything back; say in a sentence each what had been changed."""
+        changed = [*self._restore_signals(), *self._restore_asyncio()]
+        if sys.get_asyncgen_hooks() != self.asyncgen_hooks:
+            sys.set_asyncgen_hooks(*self.asyncgen_hooks)
+            changed.append("the hooks for asynchronous generators stayed installed")
+        if sys.get_coroutine_origin_tracking_depth() != self.origin_depth:
+            sys.set_coroutine_origin_tracking_depth(self.origin_depth)
+            changed.append("coroutine origin tracking stayed on")
+        for owner, name, value in (
+            (sys, "excepthook", self.excepthook),
+            (sys, "unraisablehook", self.unraisablehook),
+            (threading, "excepthook", self.threading_excepthook),
+        ):
+            if getattr(owner, name) is not value:
+                setattr(owner, name, value)
+                changed.append(f"{owner.__name__}.{name} stayed replaced")
+        if _folder() != self.folder:
+            os.chdir(self.folder)
+            changed.append("the working folder stayed changed")
+        if (environment := _environment()) != self.environment:
+            for name in environment.keys() - self.environment.keys():
+                del os.environ[name]
+            os.environ.update(self.environment)
+            changed.append("the environment stayed changed")
+        return changed
+
+    def _restore_signals(self) -> list[str]:
+        if threading.current_thread() is not threading.main_thread():
+            return []
+        changed = []
+        for number, handler in self.handlers.items():
+            if signal.getsignal(number) is not handler:
+                changed.append(f"the handler of {signal.Signals(number).name} stayed replaced")
+        if not changed and caught_signals() != self.kernel:
+            changed.append("signal handling stayed changed below Python's view")
+        if changed:
+            for number, handler in self.handlers.items():
+                with contextlib.suppress(OSError, ValueError, TypeError):
+                    signal.signal(number, signal.SIG_DFL if handler is None else handler)
+            if hasattr(signal, "pthread_sigmask"):
+                signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        if signal.set_wakeup_fd(-1) != -1:
+            changed.append("a wake-up descriptor for signals stayed set")
+        return changed
+
+    def _restore_asyncio(self) -> list[str]:
+        changed = []
+        if asyncio._get_running_loop() is not None:
+            asyncio._set_running_loop(None)
+            changed.append("a running loop stayed set")
+        policy = _policy()
+        if policy is not self.policy:
+            # The default policy comes into being by being asked for; that is no trace of the target.
+            if type(policy).__module__.partition(".")[0] not in ("asyncio", "refloop"):
+                changed.append("the event loop policy stayed replaced")
+            forget_policy()
+        return changed
+
+
+def forget_policy() -> None:
+    """Back to the default policy, fresh: no loop is current in any thread."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        asyncio.set_event_loop_policy(None)
+
+
+def _policy() -> object:
+    # Asking through the public function would make the default policy and, from 3.14, warn.
+    return getattr(asyncio.events, "_event_loop_policy", None)
+
+
+def _environment() -> dict[str, str]:
+    # pytest keeps the name of the running test there.
+    return {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+
+
+def _folder() -> str:
+    try:
+        return str(Path.cwd())
+    except OSError:
+        return "/"
