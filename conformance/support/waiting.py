@@ -19,8 +19,12 @@ POLL = 0.001
 
 
 def run_one_pass(loop: AbstractEventLoop) -> None:
-    """Run what is ready now: ``stop()`` beforehand makes ``run_forever()`` do exactly one pass."""
-    loop.stop()
+    """Run what is ready now, I/O included, and nothing that it schedules: ``stop()`` ends the current batch.
+
+    A loop that mistakes ``stop()`` before ``run_forever()`` would fail every case that passed through here, so the call
+    comes from a callback; the cases of ``run_forever()`` itself check the other way.
+    """
+    loop.call_soon(loop.stop)
     loop.run_forever()
 
 
