@@ -1,0 +1,1 @@
+"""Cases for the exceptions page of the documentation."""

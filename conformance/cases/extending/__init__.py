@@ -1,0 +1,1 @@
+"""Cases for the extending page of the documentation."""
