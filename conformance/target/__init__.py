@@ -1,0 +1,22 @@
+"""Who is tested: a loop factory, and the namespace whose tasks, locks and streams are used with it.
+
+target = resolve("uvloop")
+loop = target.make_loop()
+"""
+
+from __future__ import annotations
+
+from conformance.target.known import KNOWN, Known
+from conformance.target.model import Target, TargetError, check_loop
+from conformance.target.names import ENTRY_POINTS, entry_points, resolve
+
+__all__ = [
+    "ENTRY_POINTS",
+    "KNOWN",
+    "Known",
+    "Target",
+    "TargetError",
+    "check_loop",
+    "entry_points",
+    "resolve",
+]
