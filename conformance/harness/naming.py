@@ -1,7 +1,7 @@
 """Case ids and pytest's node ids.
 
-A case's id is ``page/module::function[variant]`` without pytest's ``test_`` prefixes: the permanent name that baselines,
-reports and ``--case`` use.
+A case's id is ``page/module::function[variant]`` without pytest's ``test_`` prefixes: the permanent name that
+baselines, reports and ``--case`` use.
 """
 
 from __future__ import annotations

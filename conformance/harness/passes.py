@@ -1,0 +1,301 @@
+"""One pass: a set of cases run to a verdict each, in pytest processes that may die on the way.
+
+A pass starts pytest on what is left to do, follows its journal, and starts it again for as long as that makes progress:
+a worker that dies costs the case that it was running (xdist replaces workers; with no workers the whole process is
+started again), a process that dies costs nothing more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from attrs import field, frozen, mutable
+
+from conformance.harness.containment import BUDGET, examine
+from conformance.harness.journal import JournalReader
+from conformance.harness.naming import CASES, case_id
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from conformance.harness.containment import Death
+
+LOOK = 0.02
+"""Seconds between two looks at the journal: not seen by a person, not felt by the machine."""
+
+GRACE = 1.0
+"""Seconds that pytest gets to end by itself once every case has its verdict; targets keep processes alive at exit."""
+
+STARTUP = 60.0
+"""Seconds within which pytest must have collected: a second on a quiet machine, several on a loaded one."""
+
+SILENCE = 30.0
+"""Seconds beyond the longest budget without any event before a process counts as hung; the watch fires long before."""
+
+UNWANTED_VARIABLES = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTHONASYNCIODEBUG", "PYTEST_XDIST_WORKER")
+
+UNWANTED_PLUGINS = (
+    "cacheprovider", "doctest", "faulthandler", "junitxml", "legacypath", "logging", "pastebin", "setuponly", "setupplan",
+    "stepwise", "subtests", "threadexception", "unraisableexception", "warnings",
+)  # fmt: skip
+"""pytest's own plugins that do over again, per case, what the harness does, or that no case uses."""
+
+
+@frozen
+class Collected:
+    """A case that pytest found."""
+
+    id: str
+    node: str
+    requirements: tuple[str, ...]
+    file: str
+    """path below the ``cases`` folder"""
+    line: int
+    budget: float | None
+
+    @classmethod
+    def read(cls, entry: dict[str, Any]) -> Collected:
+        """From what the worker wrote."""
+        return cls(**{**entry, "requirements": tuple(entry["requirements"])})
+
+
+@frozen
+class Execution:
+    """One case, executed once: it came to an outcome, or its worker died."""
+
+    case: str
+    outcome: dict[str, Any] | None
+    death: Death | None
+    seconds: float
+
+
+@mutable
+class PassResult:
+    """What a pass brought. ``cut`` says why it is not whole."""
+
+    collected: dict[str, Collected] = field(factory=dict)
+    executions: dict[str, Execution] = field(factory=dict)
+    cut: str = ""
+    log: str = ""
+
+
+@frozen
+class PassPlan:
+    """What a pass is to do."""
+
+    folder: Path
+    target: str
+    api: str | None
+    profile: str | None
+    workers: int
+    keyword: str | None = None
+    areas: tuple[str, ...] = ()
+    pages: tuple[str, ...] = ()
+    only: tuple[str, ...] | None = None
+    """ids of cases, with or without variant; None stands for all"""
+    missing: dict[str, str] = field(factory=dict)
+    """feature → what its probe said, for the features that the target lacks"""
+
+
+class Interrupted(Exception):
+    """The user or the system asked the run to stop."""
+
+
+def run_pass(
+    plan: PassPlan,
+    started: Callable[[str], None],
+    finished: Callable[[Execution, Collected], None],
+    counted: Callable[[int], None] = lambda _count: None,
+) -> PassResult:
+    """Run the plan's cases to a verdict each; tell every start and every end as it happens."""
+    result = PassResult()
+    plan.folder.mkdir(parents=True, exist_ok=True)
+    (plan.folder / "missing.json").write_text(json.dumps(plan.missing), encoding="utf-8")
+    only: Sequence[str] | None = plan.only
+    round_number = 0
+    while True:
+        folder = plan.folder / f"round-{round_number}"
+        folder.mkdir()
+        (folder / "missing.json").write_text(json.dumps(plan.missing), encoding="utf-8")
+        if only is not None:
+            (folder / "only.json").write_text(json.dumps(list(only)), encoding="utf-8")
+        before = len(result.executions)
+        try:
+            _Round(plan, folder, result, started, finished, counted).follow()
+        except (Interrupted, KeyboardInterrupt):
+            result.cut = "interrupted"
+            return result
+        left = [identifier for identifier in result.collected if identifier not in result.executions]
+        if not left:
+            if not result.collected:
+                result.log = _tail(folder / "log")
+            return result
+        if len(result.executions) == before:
+            result.cut = f"pytest ended before {len(left)} of {len(result.collected)} cases had a verdict"
+            result.log = _tail(folder / "log")
+            return result
+        only = left
+        round_number += 1
+
+
+class _Round:
+    """One pytest process, followed to its end."""
+
+    def __init__(
+        self,
+        plan: PassPlan,
+        folder: Path,
+        result: PassResult,
+        started: Callable[[str], None],
+        finished: Callable[[Execution, Collected], None],
+        counted: Callable[[int], None],
+    ) -> None:
+        self._plan = plan
+        self._folder = folder
+        self._result = result
+        self._started = started
+        self._finished = finished
+        self._counted = counted
+        self._began: dict[str, float] = {}
+
+    def follow(self) -> None:
+        reader = JournalReader(self._folder / "journal")
+        with (self._folder / "log").open("wb") as log:
+            process = subprocess.Popen(
+                command(self._plan, self._folder),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=environment(),
+                start_new_session=True,
+            )
+        try:
+            self._watch(process, reader)
+        finally:
+            _end(process)
+            reader.close()
+        if self._plan.workers == 0:
+            self._bury("main", process.returncode)
+
+    def _watch(self, process: subprocess.Popen[bytes], reader: JournalReader) -> None:
+        last_event = time.monotonic()
+        done_at: float | None = None
+        while True:
+            ended = process.poll() is not None
+            for event in reader.read():
+                last_event = time.monotonic()
+                self._take(event)
+            if ended:
+                self._read_collected()
+                return
+            now = time.monotonic()
+            if self._is_done():
+                done_at = done_at or now
+                if now - done_at > GRACE:
+                    return
+            if now - last_event > self._patience():
+                return
+            time.sleep(LOOK)
+
+    def _patience(self) -> float:
+        if not self._result.collected:
+            return STARTUP
+        budgets = [case.budget for case in self._result.collected.values() if case.budget is not None]
+        return max([BUDGET, *budgets]) + SILENCE
+
+    def _is_done(self) -> bool:
+        return bool(self._result.collected) and len(self._result.executions) >= len(self._result.collected)
+
+    def _read_collected(self) -> None:
+        path = self._folder / "collected.json"
+        if self._result.collected or not path.exists():
+            return
+        entries = json.loads(path.read_text(encoding="utf-8"))
+        self._result.collected = {entry["id"]: Collected.read(entry) for entry in entries}
+        self._counted(len(entries))
+
+    def _take(self, event: dict[str, Any]) -> None:
+        self._read_collected()
+        node = event["node"]
+        if event["event"] == "started":
+            self._began[node] = time.monotonic()
+            self._started(case_id(node))
+        elif event["event"] == "finished":
+            self._settle(node, outcome=event)
+        elif event["event"] == "died":
+            self._bury(event["worker"], event["status"])
+
+    def _bury(self, worker: str, status: int | None) -> None:
+        """A worker died: the case whose place it left behind gets the verdict; a case it only had waiting gets none."""
+        death = examine(self._folder, worker, status, BUDGET)
+        if death.node:
+            self._settle(death.node, death=death)
+
+    def _settle(self, node: str, outcome: dict[str, Any] | None = None, death: Death | None = None) -> None:
+        identifier = case_id(node)
+        case = self._result.collected.get(identifier)
+        if case is None or identifier in self._result.executions:
+            return
+        if outcome is not None:
+            seconds = float(outcome["seconds"])
+        else:
+            seconds = round(time.monotonic() - self._began.get(node, time.monotonic()), 3)
+        execution = Execution(identifier, outcome, death, seconds)
+        self._result.executions[identifier] = execution
+        self._finished(execution, case)
+
+
+def command(plan: PassPlan, folder: Path) -> list[str]:
+    """The pytest command line of one round."""
+    line = [sys.executable, "-m", "pytest", str(CASES), "-c", os.devnull, f"--rootdir={CASES.parent.parent}"]
+    line += ["-p", "conformance.harness.plugin", "-p", "xdist.plugin", "-q", "--tb=short", "--strict-markers"]
+    line += [part for plugin in UNWANTED_PLUGINS for part in ("-p", f"no:{plugin}")]
+    line += ["--target", plan.target, "--conformance-run", str(folder)]
+    if plan.api is not None:
+        line += ["--api", plan.api]
+    if plan.profile is not None:
+        line += ["--profile", plan.profile]
+    if plan.workers:
+        # A replaced worker costs half a second; how many a target kills is its own business.
+        line += ["-n", str(plan.workers), "--max-worker-restart=1000000"]
+    if plan.keyword is not None:
+        line += ["-k", plan.keyword]
+    line += [f"--area={area}" for area in plan.areas]
+    line += [f"--page={page}" for page in plan.pages]
+    return line
+
+
+def environment() -> dict[str, str]:
+    """The user's environment without what would change a pytest run, and with this interpreter's own switches."""
+    clean = {name: value for name, value in os.environ.items() if name not in UNWANTED_VARIABLES}
+    clean["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    if sys.flags.dev_mode:
+        clean["PYTHONDEVMODE"] = "1"
+    if sys.warnoptions:
+        clean["PYTHONWARNINGS"] = ",".join(sys.warnoptions)
+    return clean
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the process and every worker of its session; what it had to say is in the journal."""
+    with contextlib.suppress(OSError):
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+    process.wait()
+
+
+def _tail(path: Path, lines: int = 15) -> str:
+    try:
+        return "\n".join(path.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+    except OSError:
+        return ""

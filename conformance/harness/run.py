@@ -1,0 +1,272 @@
+"""A run: from the options to the sealed report.
+
+First the target is checked and probed in a process of its own; then every selected case runs in a first pass; a crash is
+tried again; failures are tried again as often as the user asks; and what still fails runs once more on the interpreter's
+own asyncio, the control.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import conformance
+from conformance.catalogue import load, profile_version
+from conformance.harness import passes
+from conformance.harness.containment import describe_status
+from conformance.harness.environment import platform_info, python_info
+from conformance.harness.judgement import Judge
+from conformance.harness.passes import Execution, Interrupted, PassPlan, PassResult, run_pass
+from conformance.harness.probes import PROBE_BUDGET, PROBES
+from conformance.target import Target, TargetError, resolve
+from reports.model import CaseResult, Probe, Report, Suite, TargetInfo, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from conformance.harness.options import RunOptions
+    from conformance.harness.passes import Collected
+
+CONTROL = "asyncio"
+"""The target of the control: the interpreter's own loop."""
+
+CONFIRMATIONS = 1
+"""How often a crash is tried again: a process that was corrupted earlier may die in an innocent case."""
+
+
+class NothingSelected(Exception):
+    """The selection matches no case; the message is one sentence."""
+
+
+class Watcher(Protocol):
+    """Follows a run while it goes on."""
+
+    def phase(self, text: str) -> None:
+        """Something else begins: ``cases``, ``control`` …"""
+
+    def collected(self, count: int) -> None:
+        """So many cases will run in this phase."""
+
+    def started(self, case: str) -> None:
+        """A case began."""
+
+    def finished(self, result: CaseResult) -> None:
+        """A case came to a verdict (which a later phase may still change)."""
+
+
+def run(options: RunOptions, watcher: Watcher) -> Report:
+    """Run the suite against a target and report what came of it.
+
+    Raises TargetError when there is no such target or its factory does not work, NothingSelected when no case matches,
+    CatalogueError or VersionError for a bad catalogue or profile. Ctrl-C and SIGTERM end the run, not the report:
+    it then holds what is measured and is not complete.
+    """
+    started, clock = datetime.datetime.now(datetime.UTC), time.monotonic()
+    target = resolve(options.target, options.api)
+    catalogue, profile = load(), profile_version(options.profile)
+    with tempfile.TemporaryDirectory(prefix="asyncio-conformance-") as folder, _termination_interrupts():
+        workshop = _Workshop(options, target, Path(folder), Judge(catalogue, profile, target, options), watcher)
+        cut = ""
+        try:
+            workshop.work()
+        except (KeyboardInterrupt, Interrupted):
+            cut = "interrupted"
+        cut = cut or workshop.cut
+        judge = workshop.judge
+        return judge.report(
+            started=started.isoformat(timespec="seconds"),
+            seconds=round(time.monotonic() - clock, 3),
+            suite=Suite(conformance.__version__, str(profile)),
+            target=TargetInfo(
+                target.name, target.factory, target.namespace_name, target.distribution, target.version
+            ),
+            python=python_info(),
+            platform=platform_info(),
+            probes=tuple(workshop.probes),
+            cut=cut,
+        )
+
+
+class _Workshop:
+    """The phases of one run."""
+
+    def __init__(self, options: RunOptions, target: Target, folder: Path, judge: Judge, watcher: Watcher) -> None:
+        self._options = options
+        self._target = target
+        self._folder = folder
+        self._watcher = watcher
+        self.judge = judge
+        self.probes: list[Probe] = []
+        self.cut = ""
+
+    def work(self) -> None:
+        options = self._options
+        self.probes = probe(self._target)
+        self._watcher.phase("cases")
+        result = self._pass("cases", options.target, options.api, only=options.cases or None, selecting=True)
+        if not result.collected and not result.cut:
+            raise NothingSelected(_no_case_sentence(options, result))
+        self._retry()
+        if not self.cut:
+            self._control()
+
+    def _retry(self) -> None:
+        for attempt in range(max(self._options.retries, CONFIRMATIONS)):
+            again = [
+                case.id
+                for case in self.judge.cases()
+                if case.deviates and (attempt < self._options.retries or case.verdict is Verdict.CRASH)
+            ]
+            if not again or self.cut:
+                return
+            self._watcher.phase("retries")
+            self._pass(f"retry-{attempt}", self._options.target, self._options.api, only=again)
+
+    def _control(self) -> None:
+        doubtful = self.judge.doubtful()
+        if not doubtful:
+            return
+        self._watcher.phase("control")
+
+        def finished(execution: Execution, _case: Collected) -> None:
+            self.judge.add_control(execution)
+
+        plan = self._plan("control", CONTROL, None, only=doubtful, profile=None)
+        self.cut = run_pass(plan, self._watcher.started, finished, self._watcher.collected).cut
+
+    def _pass(
+        self, name: str, target: str, api: str | None, only: Sequence[str] | None, *, selecting: bool = False
+    ) -> PassResult:
+        def finished(execution: Execution, case: Collected) -> None:
+            self._watcher.finished(self.judge.add(execution, case))
+
+        plan = self._plan(name, target, api, only, self._options.profile, selecting=selecting)
+        result = run_pass(plan, self._watcher.started, finished, self._watcher.collected)
+        if selecting:
+            self.judge.expect(result.collected)
+        self.cut = result.cut
+        return result
+
+    def _plan(
+        self,
+        name: str,
+        target: str,
+        api: str | None,
+        only: Sequence[str] | None,
+        profile: str | None,
+        *,
+        selecting: bool = False,
+    ) -> PassPlan:
+        options = self._options
+        own = target == options.target
+        return PassPlan(
+            folder=self._folder / name,
+            target=target,
+            api=api,
+            profile=profile,
+            # A worker for fewer than a handful of cases would take longer to start than they take to run.
+            workers=options.workers if only is None or len(only) > 5 else min(options.workers, 1),
+            keyword=options.keyword if selecting else None,
+            areas=options.areas if selecting else (),
+            pages=options.pages if selecting else (),
+            only=None if only is None else tuple(only),
+            missing={probe.feature: probe.reason for probe in self.probes if not probe.supported} if own else {},
+        )
+
+
+def probe(target: Target) -> list[Probe]:
+    """Check the target's factory and ask for its features, in a process that may die of it.
+
+    Raises TargetError with one sentence when the factory gives no working loop or ends the process.
+    """
+    known: dict[str, Probe] = {}
+    checked = False
+    while True:
+        lines, status = _probing_process(target, list(known))
+        begun: str | None = None
+        for line in lines:
+            if "refused" in line:
+                raise TargetError(str(line["refused"]))
+            if "factory" in line:
+                checked = True
+            elif "begin" in line:
+                begun = str(line["begin"])
+            elif "feature" in line:
+                feature = str(line["feature"])
+                known[feature] = Probe(feature, bool(line["supported"]), str(line["reason"]))
+        if any("done" in line for line in lines):
+            return [known[feature] for feature in PROBES]
+        if not checked:
+            raise TargetError(
+                f"the first loop from {target.factory} ended the process or hung ({status}); "
+                f"try: python -c {shlex.quote(_first_loop(target))}"
+            )
+        if begun is None or begun in known:
+            return [known.get(feature, Probe(feature, supported=True)) for feature in PROBES]
+        # A probe that kills the process shows that the feature is there; what is wrong with it the cases say.
+        known[begun] = Probe(begun, supported=True)
+
+
+def _probing_process(target: Target, known: list[str]) -> tuple[list[dict[str, object]], str]:
+    line = [sys.executable, "-m", "conformance.harness.probes", target.name, target.namespace_name, *known]
+    try:
+        done = subprocess.run(
+            line,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            env=passes.environment(),
+            timeout=PROBE_BUDGET * (len(PROBES) + 2),
+            check=False,
+        )
+        output, status = done.stdout, describe_status(done.returncode)
+    except subprocess.TimeoutExpired as error:
+        output, status = error.stdout or b"", "it did not end in time"
+    return [json.loads(text) for text in output.decode(errors="replace").splitlines() if text.startswith("{")], status
+
+
+def _first_loop(target: Target) -> str:
+    module, _, attribute = target.factory.partition(":")
+    return f"import asyncio, {module}; {module}.{attribute}().run_until_complete(asyncio.sleep(0))"
+
+
+def _no_case_sentence(options: RunOptions, result: PassResult) -> str:
+    asked = [
+        *(f"--case {case}" for case in options.cases),
+        *(f"--area {area}" for area in options.areas),
+        *(f"--page {page}" for page in options.pages),
+        *([f"-k {shlex.quote(options.keyword)}"] if options.keyword else []),
+    ]
+    if asked:
+        return f"no case matches {' '.join(asked)}; `asyncio-conformance requirements` lists the cases"
+    return f"pytest could not collect the suite; its last words:\n{result.log}"
+
+
+@contextmanager
+def _termination_interrupts() -> Iterator[None]:
+    """SIGTERM ends a run as Ctrl-C does: with a report of what is measured."""
+    import signal
+    import threading
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise Interrupted
+
+    previous = signal.signal(signal.SIGTERM, interrupt)
+    # A job started with & in a shell inherits SIGINT ignored, and would be deaf to it.
+    previous_int = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+        signal.signal(signal.SIGINT, previous_int)
