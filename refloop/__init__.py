@@ -1,0 +1,144 @@
+"""refloop: asyncio, written from its documented promises, for reading.
+
+This package is the namespace: what the documentation calls `asyncio.X` is `refloop.X`. `refloop.EventLoop` is the
+loop, which runs standard asyncio programs as well: `asyncio.run(main(), loop_factory=refloop.EventLoop)`.
+
+`README.md` is the reading guide.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from refloop.coroutines import iscoroutine
+from refloop.coroutines import iscoroutinefunction as _iscoroutinefunction
+from refloop.current import get_event_loop, get_running_loop, new_event_loop, set_event_loop
+from refloop.futures import Future, isfuture, wrap_future
+from refloop.handles import Handle, TimerHandle
+from refloop.identity import (
+    AbstractEventLoop,
+    AbstractServer,
+    BaseProtocol,
+    BaseTransport,
+    BrokenBarrierError,
+    BufferedProtocol,
+    CancelledError,
+    DatagramProtocol,
+    DatagramTransport,
+    IncompleteReadError,
+    InvalidStateError,
+    LimitOverrunError,
+    Protocol,
+    QueueEmpty,
+    QueueFull,
+    QueueShutDown,
+    ReadTransport,
+    SendfileNotAvailableError,
+    SubprocessProtocol,
+    SubprocessTransport,
+    TimeoutError,  # noqa: A004 - the documented name; it is the builtin
+    Transport,
+    WriteTransport,
+    _enter_task,
+    _get_running_loop,
+    _leave_task,
+    _register_task,
+    _set_running_loop,
+    _unregister_task,
+)
+from refloop.introspection import all_tasks, current_task
+from refloop.loop import BaseEventLoop, EventLoop, SelectorEventLoop
+from refloop.policies import get_event_loop_policy, set_event_loop_policy
+from refloop.runners import Runner, run
+from refloop.sleeping import sleep
+from refloop.spawning import create_eager_task_factory, create_task, eager_task_factory, ensure_future
+from refloop.tasks import Task
+from refloop.threads import run_coroutine_threadsafe, to_thread
+
+if TYPE_CHECKING:
+    from refloop.identity import AbstractEventLoopPolicy
+    from refloop.policies import DefaultEventLoopPolicy
+
+
+def iscoroutinefunction(func: object) -> bool:
+    """Return whether calling `func` gives a coroutine object. Deprecated: `inspect.iscoroutinefunction()` is the one.
+
+    Keeps: iscoroutinefunction/warns-deprecated.
+    """
+    warnings.warn(
+        "'refloop.iscoroutinefunction' is deprecated; use inspect.iscoroutinefunction() instead",
+        DeprecationWarning,
+        stacklevel=2,
+    )
+    return _iscoroutinefunction(func)
+
+
+def __getattr__(name: str) -> Any:
+    """Give the deprecated classes of policies, with a `DeprecationWarning`.
+
+    Keeps: AbstractEventLoopPolicy/warns-deprecated, DefaultEventLoopPolicy/warns-deprecated.
+    """
+    if name not in ("AbstractEventLoopPolicy", "DefaultEventLoopPolicy"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from refloop import policies
+
+    warnings.warn(
+        f"'refloop.{name}' is deprecated and slated for removal in Python 3.16", DeprecationWarning, stacklevel=2
+    )
+    return getattr(policies, name)
+
+
+__all__ = [
+    "AbstractEventLoop",
+    "AbstractServer",
+    "BaseEventLoop",
+    "BaseProtocol",
+    "BaseTransport",
+    "BrokenBarrierError",
+    "BufferedProtocol",
+    "CancelledError",
+    "DatagramProtocol",
+    "DatagramTransport",
+    "EventLoop",
+    "Future",
+    "Handle",
+    "IncompleteReadError",
+    "InvalidStateError",
+    "LimitOverrunError",
+    "Protocol",
+    "QueueEmpty",
+    "QueueFull",
+    "QueueShutDown",
+    "ReadTransport",
+    "Runner",
+    "SelectorEventLoop",
+    "SendfileNotAvailableError",
+    "SubprocessProtocol",
+    "SubprocessTransport",
+    "Task",
+    "TimeoutError",
+    "TimerHandle",
+    "Transport",
+    "WriteTransport",
+    "all_tasks",
+    "create_eager_task_factory",
+    "create_task",
+    "current_task",
+    "eager_task_factory",
+    "ensure_future",
+    "get_event_loop",
+    "get_event_loop_policy",
+    "get_running_loop",
+    "iscoroutine",
+    "iscoroutinefunction",
+    "isfuture",
+    "new_event_loop",
+    "run",
+    "run_coroutine_threadsafe",
+    "set_event_loop",
+    "set_event_loop_policy",
+    "sleep",
+    "to_thread",
+    "wrap_future",
+]

@@ -1,0 +1,103 @@
+"""Policies: the process-wide choice of how loops are made and which one is current.
+
+Deprecated since 3.14, to be removed in 3.16; `run()`, `Runner` and their `loop_factory` take their place. refloop's
+policy is its own: it does not change what asyncio's functions do.
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from typing import TYPE_CHECKING
+
+from refloop.identity import AbstractEventLoop, AbstractEventLoopPolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class DefaultEventLoopPolicy(AbstractEventLoopPolicy):
+    """One current loop for each thread, None until it is set.
+
+    Keeps: DefaultEventLoopPolicy/one-loop-per-thread, DefaultEventLoopPolicy/raises-without-loop,
+    DefaultEventLoopPolicy/raises-in-other-threads, DefaultEventLoopPolicy/creates-selector-loop-on-unix.
+    """
+
+    _loop_factory: Callable[[], AbstractEventLoop] | None = None
+
+    def __init__(self) -> None:
+        self._thread = _ThreadState()
+
+    def get_event_loop(self) -> AbstractEventLoop:
+        """Return the loop set for this thread; `RuntimeError` when there is none.
+
+        Keeps: AbstractEventLoopPolicy.get_event_loop/returns-context-loop,
+        AbstractEventLoopPolicy.get_event_loop/raises-without-loop.
+        """
+        loop = self._thread.loop
+        if loop is None:
+            raise RuntimeError(f"There is no current event loop in thread {threading.current_thread().name!r}.")
+        return loop
+
+    def set_event_loop(self, loop: AbstractEventLoop | None) -> None:
+        """Make `loop` the current one of this thread; None for none. `TypeError` for anything else.
+
+        Keeps: AbstractEventLoopPolicy.set_event_loop/sets-context-loop.
+        """
+        if loop is not None and not isinstance(loop, AbstractEventLoop):
+            raise TypeError(f"loop must be an AbstractEventLoop or None, not {type(loop).__name__!r}")
+        self._thread.loop = loop
+
+    def new_event_loop(self) -> AbstractEventLoop:
+        """Return a new loop, without making it the current one.
+
+        Keeps: AbstractEventLoopPolicy.new_event_loop/returns-new-unset-loop.
+        """
+        # Looked up late: the loop is built on modules that ask for the current loop.
+        from refloop.loop import EventLoop
+
+        return EventLoop() if self._loop_factory is None else self._loop_factory()
+
+
+class _ThreadState(threading.local):
+    loop: AbstractEventLoop | None = None
+
+
+_policy: AbstractEventLoopPolicy | None = None
+_creating_policy = threading.Lock()
+
+
+def current_policy() -> AbstractEventLoopPolicy:
+    """Return the policy in force, a `DefaultEventLoopPolicy` unless another was set."""
+    global _policy
+    if _policy is None:
+        with _creating_policy:
+            if _policy is None:
+                _policy = DefaultEventLoopPolicy()
+    return _policy
+
+
+def get_event_loop_policy() -> AbstractEventLoopPolicy:
+    """Return the policy in force, one for the whole process. Deprecated.
+
+    Keeps: get_event_loop_policy/returns-process-wide-policy, get_event_loop_policy/warns-deprecated.
+    """
+    _warn_deprecated("refloop.get_event_loop_policy")
+    return current_policy()
+
+
+def set_event_loop_policy(policy: AbstractEventLoopPolicy | None) -> None:
+    """Put `policy` in force, or with None the default one. `TypeError` for what is no policy. Deprecated.
+
+    Keeps: set_event_loop_policy/installs-or-restores-policy, set_event_loop_policy/redirects-loop-functions,
+    set_event_loop_policy/rejects-non-policy, set_event_loop_policy/warns-deprecated.
+    """
+    global _policy
+    _warn_deprecated("refloop.set_event_loop_policy")
+    if policy is not None and not isinstance(policy, AbstractEventLoopPolicy):
+        raise TypeError(f"policy must be an AbstractEventLoopPolicy or None, not {type(policy).__name__!r}")
+    _policy = policy
+
+
+def _warn_deprecated(name: str) -> None:
+    warnings.warn(f"{name!r} is deprecated and slated for removal in Python 3.16", DeprecationWarning, stacklevel=3)

@@ -1,0 +1,184 @@
+"""Asking the system which descriptors are ready, and being woken while waiting for its answer.
+
+A poller answers with pairs `(descriptor, mask)`; its `readable` and `writable` say which bits of a mask mean what.
+On Linux the default asks epoll itself. Every selector of the `selectors` module serves through `SelectorPoller`.
+"""
+
+from __future__ import annotations
+
+import select
+import selectors
+import socket
+import sys
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# `select()` and friends take a C int or timeval; a day is far inside, and waking once a day costs nothing.
+LONGEST_WAIT = 24 * 3600.0
+
+
+class Poller(ABC):
+    """What a loop asks for ready descriptors."""
+
+    readable: int
+    writable: int
+
+    @abstractmethod
+    def watch(self, fd: int, reading: bool, writing: bool) -> None:
+        """Report `fd` from now on when it is ready in the given directions; with neither, forget it.
+
+        Raises `OSError` for what the system cannot watch: a closed descriptor or, with epoll, a regular file
+        (`PermissionError`).
+        """
+
+    @abstractmethod
+    def poll(self, timeout: float | None) -> Sequence[tuple[int, int]]:
+        """Wait at most `timeout` seconds (None: without limit, 0: not at all) and return what is ready."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give the system's resources back."""
+
+
+class SelectorPoller(Poller):
+    """Polls any selector of the `selectors` module.
+
+    Keeps: SelectorEventLoop/accepts-selector-argument, SelectorEventLoop/works-with-each-selector.
+    """
+
+    readable = selectors.EVENT_READ
+    writable = selectors.EVENT_WRITE
+
+    def __init__(self, selector: selectors.BaseSelector) -> None:
+        self._selector = selector
+
+    def watch(self, fd: int, reading: bool, writing: bool) -> None:
+        events = (self.readable if reading else 0) | (self.writable if writing else 0)
+        watched = self._selector.get_map().get(fd)
+        if watched is None:
+            if events:
+                self._selector.register(fd, events)
+        elif events:
+            self._selector.modify(fd, events)
+        else:
+            self._selector.unregister(fd)
+
+    def poll(self, timeout: float | None) -> Sequence[tuple[int, int]]:
+        return [(key.fd, mask) for key, mask in self._selector.select(timeout)]
+
+    def close(self) -> None:
+        self._selector.close()
+
+
+if sys.platform == "linux":
+    import os
+
+    class EpollPoller(Poller):
+        """Polls with epoll, without the layers between."""
+
+        readable = select.EPOLLIN | select.EPOLLPRI | select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
+        writable = select.EPOLLOUT | select.EPOLLHUP | select.EPOLLERR
+
+        def __init__(self) -> None:
+            self._epoll = select.epoll()
+            self._ask = self._epoll.poll
+            self._watched: set[int] = set()
+            self._room = 1
+
+        def watch(self, fd: int, reading: bool, writing: bool) -> None:
+            events = (select.EPOLLIN if reading else 0) | (select.EPOLLOUT if writing else 0)
+            known = fd in self._watched
+            if not events:
+                if known:
+                    self._watched.discard(fd)
+                    try:
+                        self._epoll.unregister(fd)
+                    except OSError:
+                        # The descriptor was closed first: the system has forgotten it by itself.
+                        pass
+            elif known:
+                try:
+                    self._epoll.modify(fd, events)
+                except FileNotFoundError:
+                    # Closed behind our back, and its number now stands for something else.
+                    self._epoll.register(fd, events)
+            else:
+                self._epoll.register(fd, events)
+                self._watched.add(fd)
+            self._room = len(self._watched) + 1
+
+        def poll(self, timeout: float | None) -> Sequence[tuple[int, int]]:
+            return self._ask(timeout, self._room)
+
+        def close(self) -> None:
+            self._epoll.close()
+
+    class Waker:
+        """A descriptor that becomes readable when `wake()` is called, from any thread."""
+
+        def __init__(self) -> None:
+            self.fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+
+        def wake(self) -> None:
+            """Make the descriptor readable."""
+            os.eventfd_write(self.fd, 1)
+
+        def drain(self) -> None:
+            """Make the descriptor unreadable until the next `wake()`."""
+            try:
+                os.eventfd_read(self.fd)
+            except BlockingIOError:
+                pass
+
+        def close(self) -> None:
+            """Give the descriptor back."""
+            os.close(self.fd)
+
+    def default_poller() -> Poller:
+        """Return the system's most efficient poller.
+
+        Keeps: SelectorEventLoop/uses-best-selector.
+        """
+        return EpollPoller()
+
+else:
+
+    class Waker:
+        """A descriptor that becomes readable when `wake()` is called, from any thread."""
+
+        def __init__(self) -> None:
+            self._receiver, self._sender = socket.socketpair()
+            self._receiver.setblocking(False)
+            self._sender.setblocking(False)
+            self.fd = self._receiver.fileno()
+
+        def wake(self) -> None:
+            """Make the descriptor readable."""
+            try:
+                self._sender.send(b"\0")
+            except BlockingIOError:
+                # Full of earlier calls, any of which wakes the loop.
+                pass
+
+        def drain(self) -> None:
+            """Make the descriptor unreadable until the next `wake()`."""
+            try:
+                while len(self._receiver.recv(4096)) == 4096:
+                    pass
+            except BlockingIOError:
+                pass
+
+        def close(self) -> None:
+            """Give the descriptors back."""
+            self._receiver.close()
+            self._sender.close()
+
+    def default_poller() -> Poller:
+        """Return the system's most efficient poller.
+
+        Keeps: SelectorEventLoop/uses-best-selector.
+        """
+        return SelectorPoller(selectors.DefaultSelector())

@@ -1,0 +1,103 @@
+"""Watching descriptors: a callback for each direction in which one may become ready."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from refloop.scheduling import Scheduler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from refloop.handles import Watch
+
+
+class DescriptorWatching(Scheduler):
+    """`add_reader()` and `add_writer()`.
+
+    A watched descriptor keeps one entry for each direction, which stands in the ready queue again in every turn that
+    finds the descriptor ready, until it is cancelled.
+    """
+
+    def add_reader(self, fd: Any, callback: Callable[..., object], *args: Any) -> None:
+        """Call `callback(*args)` in each turn in which `fd`, a number or something with `fileno()`, can be read.
+
+        Replaces the callback for reading `fd` if there is one. `OSError` for what cannot be watched, as regular files.
+
+        Keeps: loop.add_reader/calls-callback-when-readable, loop.add_reader/fires-until-removed,
+        loop.add_reader/replaces-previous-callback, loop.add_reader/accepts-int-or-fileno-object,
+        loop.add_reader/rejects-regular-files.
+        """
+        self._watch_reader(descriptor_of(fd), self._new_watch(callback, args, self))
+
+    def remove_reader(self, fd: Any) -> bool:
+        """Stop watching `fd` for reading and return whether it was watched; its callback does not run any more.
+
+        Keeps: loop.remove_reader/stops-watching, loop.remove_reader/returns-whether-watched,
+        loop.remove_reader/callback-never-runs-afterwards.
+        """
+        return self._unwatch_reader(descriptor_of(fd))
+
+    def add_writer(self, fd: Any, callback: Callable[..., object], *args: Any) -> None:
+        """Call `callback(*args)` in each turn in which `fd`, a number or something with `fileno()`, can be written.
+
+        Replaces the callback for writing `fd` if there is one. `OSError` for what cannot be watched, as regular files.
+
+        Keeps: loop.add_writer/calls-callback-when-writable, loop.add_writer/replaces-previous-callback.
+        """
+        self._watch_writer(descriptor_of(fd), self._new_watch(callback, args, self))
+
+    def remove_writer(self, fd: Any) -> bool:
+        """Stop watching `fd` for writing and return whether it was watched; its callback does not run any more.
+
+        Keeps: loop.remove_writer/stops-watching, loop.remove_writer/returns-whether-watched,
+        loop.remove_writer/callback-never-runs-afterwards.
+        """
+        return self._unwatch_writer(descriptor_of(fd))
+
+    def _watch_reader(self, fd: int, entry: Watch) -> None:
+        self._check_closed()
+        self._poller.watch(fd, True, fd in self._writers)
+        if fd in self._readers:
+            self._readers[fd].cancel()
+        self._readers[fd] = entry
+
+    def _watch_writer(self, fd: int, entry: Watch) -> None:
+        self._check_closed()
+        self._poller.watch(fd, fd in self._readers, True)
+        if fd in self._writers:
+            self._writers[fd].cancel()
+        self._writers[fd] = entry
+
+    def _unwatch_reader(self, fd: int) -> bool:
+        entry = self._readers.pop(fd, None)
+        if entry is None:
+            return False
+        entry.cancel()
+        self._poller.watch(fd, False, fd in self._writers)
+        return True
+
+    def _unwatch_writer(self, fd: int) -> bool:
+        entry = self._writers.pop(fd, None)
+        if entry is None:
+            return False
+        entry.cancel()
+        self._poller.watch(fd, fd in self._readers, False)
+        return True
+
+
+def descriptor_of(fd: Any) -> int:
+    """Return the number of a descriptor given as a number or as an object with `fileno()`.
+
+    `ValueError` when there is no number to be had, as for a closed socket.
+    """
+    if isinstance(fd, int):
+        number = fd
+    else:
+        try:
+            number = int(fd.fileno())
+        except (AttributeError, TypeError, ValueError):
+            raise ValueError(f"Invalid file object: {fd!r}") from None
+    if number < 0:
+        raise ValueError(f"Invalid file descriptor: {number}")
+    return number
