@@ -123,6 +123,11 @@ class CaseResult:
         """Whether this result is held against the target."""
         return self.verdict in DEVIATIONS and self.known_bug is None
 
+    @property
+    def faults_suite(self) -> bool:
+        """Whether this result is the suite's own fault."""
+        return self.verdict is Verdict.ERROR and self.known_bug is None
+
 
 @frozen
 class RequirementResult:
@@ -294,7 +299,7 @@ def exit_code(report: Report) -> int:
     """The exit code that design.md documents: incomplete before suite at fault before deviation."""
     if not report.complete:
         return EXIT_INCOMPLETE
-    if any(case.verdict is Verdict.ERROR for case in report.cases):
+    if any(case.faults_suite for case in report.cases):
         return EXIT_SUITE_AT_FAULT
     if any(case.deviates for case in report.cases):
         return EXIT_DEVIATES

@@ -35,7 +35,7 @@ def one_line(text: str, limit: int = MESSAGE_LIMIT) -> str:
 
 
 def clip(text: str, limit: int = DETAILS_LIMIT) -> str:
-    """The head and the tail of ``text`` as `plain` gives it, about ``limit`` characters, and between them what is missing.
+    """The head and tail of ``text`` as `plain` gives it, about ``limit`` characters, and between them what is missing.
 
     The tail is kept because the assertion that failed stands at the end of a traceback.
     """

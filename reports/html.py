@@ -1,0 +1,209 @@
+"""The report as one HTML page: self-contained, readable without JavaScript and without a network."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from attrs import frozen
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from reports.model import Status, Verdict
+from reports.summary import (
+    COLUMNS,
+    Outcome,
+    areas,
+    column,
+    deviations,
+    findings,
+    headline,
+    known_bugs,
+    label,
+    outcome,
+    suite_errors,
+    tally,
+)
+from reports.text import clip, count, one_line, plain, seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from reports.model import CaseResult, Report, RequirementResult
+
+INDEX_HTML = "index.html"
+
+CARDS_LIMIT = 1_000
+"""Cases shown with their whole story: a browser opens a page of some ten megabytes at once, and nobody reads more."""
+
+STORIES_LIMIT = 8_000_000
+"""Characters of details, sources and values on the page, for the same reason; later cases point to report.json."""
+
+VALUE_LIMIT = 4_000
+"""Characters of an expected or seen value, or of a source."""
+
+OPEN_AT_MOST = 3
+"""With so few findings they are shown open: there is nothing to choose from."""
+
+_CONTROL = {
+    None: "not run on asyncio itself",
+    Verdict.PASS: "passes on asyncio itself: the loop differs from it",
+    Verdict.UNSUPPORTED: "unsupported on asyncio itself too",
+    Verdict.SKIPPED: "skipped on asyncio itself",
+}
+
+
+@frozen
+class Card:
+    """A case with its whole story."""
+
+    case: CaseResult
+    column: str
+    details: str
+    expected: str
+    seen: str
+    source: tuple[tuple[int, str], ...]
+    control: str
+    requirements: tuple[tuple[str, RequirementResult | None], ...]
+
+
+def render(report: Report) -> str:
+    """``report`` as an HTML page."""
+    cards = _Cards(report)
+    failing = [(finding, cards.of(finding.cases)) for finding in findings(report, deviations(report))]
+    faulting = [(finding, cards.of(finding.cases)) for finding in findings(report, suite_errors(report))]
+    known = [(finding, cards.of(finding.cases)) for finding in findings(report, known_bugs(report))]
+    counts = tally(report.cases)
+    return (
+        _environment()
+        .get_template("index.html.j2")
+        .render(
+            report=report,
+            label=label(report),
+            headline=headline(report),
+            outcome=outcome(report),
+            conforms=outcome(report) is Outcome.CONFORMS,
+            counts=counts,
+            shown=[name for name in COLUMNS if counts[name]],
+            statuses=_statuses(report),
+            areas=areas(report),
+            failing=failing,
+            faulting=faulting,
+            known=known,
+            open_all=len(deviations(report)) + len(suite_errors(report)) <= OPEN_AT_MOST,
+            troubles=len(deviations(report)),
+            faults=len(suite_errors(report)),
+            bugs=len(known_bugs(report)),
+            others=_by_area(case for case in report.cases if case.id not in cards.shown),
+            requirements=_by_area(report.requirements),
+            on_page={case.id for case in report.cases},
+            facts=_facts(report),
+        )
+    )
+
+
+class _Cards:
+    """Makes cards until the page is full."""
+
+    def __init__(self, report: Report) -> None:
+        self.shown: set[str] = set()
+        self._room = STORIES_LIMIT
+        self._known = {requirement.id: requirement for requirement in report.requirements}
+
+    def of(self, cases: Iterable[CaseResult]) -> list[Card]:
+        return [self._card(case) for case in cases if len(self.shown) < CARDS_LIMIT]
+
+    def _card(self, case: CaseResult) -> Card:
+        self.shown.add(case.id)
+        code = self._take(case.source.code, VALUE_LIMIT) if case.source else ""
+        first = case.source.line if case.source else 1
+        return Card(
+            case=case,
+            column=column(case),
+            details=self._take(case.details),
+            expected=self._take(case.expected or "", VALUE_LIMIT),
+            seen=self._take(case.seen or "", VALUE_LIMIT),
+            source=tuple(enumerate(code.splitlines(), first)),
+            control=_CONTROL.get(case.control, f"does not pass on asyncio itself either ({_value(case.control)})"),
+            requirements=tuple((name, self._known.get(name)) for name in case.requirements),
+        )
+
+    def _take(self, text: str, limit: int | None = None) -> str:
+        shown = clip(text) if limit is None else clip(text, limit)
+        if len(shown) > self._room:
+            return "This page is full; report.json has the rest."
+        self._room -= len(shown)
+        return shown
+
+
+def _value(verdict: Verdict | None) -> str:
+    return verdict.value if verdict else ""
+
+
+def _statuses(report: Report) -> dict[str, int]:
+    """Requirement status → number, in the order of the bar; CPython's known bugs apart from what failed."""
+    totals = report.totals.requirements
+    return {
+        Status.VERIFIED.value: totals.verified,
+        Status.FAILED.value: totals.failed - totals.known_bugs,
+        "known bug": totals.known_bugs,
+        Status.UNSUPPORTED.value: totals.unsupported,
+        Status.UNVERIFIED.value: totals.unverified,
+    }
+
+
+def _by_area(items: Iterable[Any]) -> dict[str, list[Any]]:
+    groups: dict[str, list[Any]] = defaultdict(list)
+    for item in items:
+        groups[item.area].append(item)
+    return dict(groups)
+
+
+def _facts(report: Report) -> dict[str, str]:
+    target, python, platform = report.target, report.python, report.platform
+    distribution = f"{target.distribution} {target.version or ''}".strip() if target.distribution else "none"
+    threads = ", free-threaded" if python.free_threaded else ""
+    measured = f"{len(report.cases):,} of {count(report.collected, 'case')}"
+    return {
+        "Loop factory": target.factory,
+        "Namespace": target.namespace,
+        "Distribution": distribution,
+        "Judged by": f"documentation of Python {report.suite.profile}, suite {report.suite.version}",
+        "Python": f"{python.implementation} {python.version}{threads}",
+        "Build": python.build,
+        "OpenSSL": python.openssl or "none",
+        "Platform": f"{platform.system} {platform.release}, {platform.machine}, {platform.libc}, "
+        f"{count(platform.cpus, 'CPU')}",
+        "Started": report.started,
+        "Duration": seconds(report.seconds),
+        "Run": f"complete, {measured}" if report.complete else f"cut ({report.cut or 'unknown why'}), {measured}",
+    }
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_finalize,
+    )
+    environment.filters.update(
+        anchor=_anchor, line=one_line, duration=seconds, slug=lambda name: name.replace(" ", "-"), column=column
+    )
+    environment.globals["count"] = count
+    return environment
+
+
+def _finalize(value: Any) -> Any:
+    """Everything that reaches the page is fit to be shown, wherever the template puts it."""
+    if isinstance(value, Markup) or not isinstance(value, str):
+        return value
+    return plain(value)
+
+
+def _anchor(name: str) -> Any:
+    """A case's or requirement's id as the fragment of a link: deep links are ``index.html#ID``."""
+    return Markup(quote(plain("_".join(name.split())), safe="/:.-_~()'*!$,;=@+").replace("'", "%27"))

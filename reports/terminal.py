@@ -1,0 +1,348 @@
+"""The report on a terminal: progress while the run goes on, then the verdict, the areas, the findings, what to do."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, TextIO
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from reports.model import Verdict
+from reports.summary import (
+    COLUMNS,
+    KNOWN_BUG,
+    Outcome,
+    areas,
+    column,
+    deviations,
+    findings,
+    headline,
+    known_bugs,
+    outcome,
+    suite_errors,
+    tally,
+)
+from reports.text import count, one_line, seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+    from types import TracebackType
+    from typing import Self
+
+    from rich.console import RenderableType
+
+    from reports.model import CaseResult, Report
+
+FINDINGS_SHOWN = 10
+"""Cases shown of what failed: more than a screen is not read; the HTML page has the rest."""
+
+REFRESH_INTERVAL = 0.1
+"""Seconds between two drawings of the progress: ten a second look alive and cost nothing."""
+
+STYLES = {
+    "pass": "green",
+    "fail": "bold red",
+    "unsupported": "cyan",
+    "timeout": "bold red",
+    "crash": "bold red",
+    "flaky": "bold yellow",
+    "error": "bold magenta",
+    "skipped": "dim",
+    KNOWN_BUG: "yellow",
+}
+_HEADINGS = {"unsupported": "unsup.", "skipped": "skip", KNOWN_BUG: "bug"}
+_OUTCOMES = {
+    Outcome.CONFORMS: "bold green",
+    Outcome.DEVIATES: "bold red",
+    Outcome.SUITE_AT_FAULT: "bold magenta",
+    Outcome.INCOMPLETE: "bold yellow",
+    Outcome.NOTHING_CHECKED: "bold yellow",
+}
+
+
+def make_console(file: TextIO | None = None) -> Console:
+    """A console on ``file`` (standard output when None) for the views of this module.
+
+    ``NO_COLOR`` is respected; what the stream's encoding cannot say becomes a question mark.
+    """
+    console = Console(file=file, highlight=False, markup=False, emoji=False)
+    reconfigure = getattr(console.file, "reconfigure", None)
+    if reconfigure is not None and not console.encoding.startswith("utf"):
+        reconfigure(errors="replace")
+    return console
+
+
+class Progress:
+    """What a run tells while it goes on. The base class counts and shows nothing."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.total = 0
+        self.done = 0
+        self.counts = dict.fromkeys(COLUMNS, 0)
+        self.running: dict[str, None] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        pass
+
+    def collected(self, number: int) -> None:
+        """``number`` cases will run."""
+        self.total = number
+
+    def started(self, case_id: str) -> None:
+        """The case ``case_id`` runs; with several workers several do at once."""
+        self.running[case_id] = None
+
+    def finished(self, result: CaseResult) -> None:
+        """The case of ``result`` has its verdict."""
+        self.running.pop(result.id, None)
+        self.done += 1
+        self.counts[column(result)] += 1
+
+
+class LiveProgress(Progress):
+    """A bar that redraws itself on a terminal; what deviates scrolls by above it.
+
+    It draws when it is told something and needs no thread: the run's leak checks would find one.
+    """
+
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(console)
+        self._clock = clock
+        self._began = self._drawn = clock()
+        self._shown = 0
+        self._live = Live(
+            console=console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
+        )
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        self._draw()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    def collected(self, number: int) -> None:
+        super().collected(number)
+        self._draw()
+
+    def started(self, case_id: str) -> None:
+        super().started(case_id)
+        self._draw_if_due()
+
+    def finished(self, result: CaseResult) -> None:
+        super().finished(result)
+        if _speaks(result) and self._shown < FINDINGS_SHOWN:
+            self._shown += 1
+            self.console.print(_one_line_finding(result), no_wrap=True, overflow="ellipsis")
+        self._draw_if_due()
+
+    def _draw_if_due(self) -> None:
+        if self._clock() - self._drawn >= REFRESH_INTERVAL:
+            self._draw()
+
+    def _draw(self) -> None:
+        self._drawn = self._clock()
+        self._live.update(self._view(), refresh=True)
+
+    def _view(self) -> RenderableType:
+        if not self.total:
+            return Text("collecting cases …", style="dim")
+        line = Table.grid(padding=(0, 1), expand=True)
+        line.add_column(ratio=1)
+        line.add_column(no_wrap=True)
+        line.add_row(
+            ProgressBar(total=self.total, completed=self.done),
+            f"{self.done:,} of {count(self.total, 'case')}  {seconds(self._drawn - self._began)}",
+        )
+        current = next(iter(self.running), "")
+        others = f" and {len(self.running) - 1} more" if len(self.running) > 1 else ""
+        return Group(
+            line,
+            _counts(self.counts),
+            Text(one_line(current) + others, style="dim", no_wrap=True, overflow="ellipsis"),
+        )
+
+
+class PlainProgress(Progress):
+    """Lines for a log: what deviates, and a line for every tenth of the run."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self._shown = 0
+        self._tenths = 0
+
+    def collected(self, number: int) -> None:
+        super().collected(number)
+        self._say(Text(f"running {count(number, 'case')}"))
+
+    def finished(self, result: CaseResult) -> None:
+        super().finished(result)
+        if _speaks(result):
+            self._shown += 1
+            if self._shown <= FINDINGS_SHOWN:
+                self._say(_one_line_finding(result))
+            elif self._shown == FINDINGS_SHOWN + 1:
+                self._say(Text("further findings are in the report"))
+        tenths = 10 * self.done // max(self.total, self.done)
+        if tenths > self._tenths:
+            self._tenths = tenths
+            self._say(Text(f"{self.done:,} of {count(self.total, 'case')}: ") + _counts(self.counts))
+
+    def _say(self, line: Text) -> None:
+        self.console.print(line, soft_wrap=True)
+
+
+def progress(console: Console, environ: Mapping[str, str] = os.environ) -> Progress:
+    """The progress that suits where ``console`` writes: live on a terminal, plain lines in a log and in CI."""
+    if console.is_terminal and not console.is_dumb_terminal and not environ.get("CI"):
+        return LiveProgress(console)
+    return PlainProgress(console)
+
+
+def show(report: Report, console: Console, folder: Path | None = None) -> None:
+    """Print the final view of ``report``; ``folder`` is where its files are, when they were written."""
+    console.print(Text(headline(report), style=_OUTCOMES[outcome(report)]))
+    console.print(Text(_environment(report), style="dim"))
+    console.print()
+    if report.cases or report.requirements:
+        console.print(_area_table(report))
+    _show_findings(console, report, "What fails", deviations(report))
+    _show_findings(console, report, "Where the suite is at fault", suite_errors(report))
+    _show_known_bugs(console, report)
+    _show_probes(console, report)
+    _show_next(console, report, folder)
+
+
+def _environment(report: Report) -> str:
+    python, platform = report.python, report.platform
+    threads = " free-threaded" if python.free_threaded else ""
+    return one_line(
+        f"{python.implementation} {python.version}{threads} · {platform.system} {platform.machine} · "
+        f"profile {report.suite.profile} · {seconds(report.seconds)}"
+    )
+
+
+def _area_table(report: Report) -> Table:
+    counts = tally(report.cases)
+    shown = [name for name in COLUMNS if counts[name] or name in (Verdict.PASS.value, Verdict.FAIL.value)]
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", pad_edge=False)
+    table.add_column("area", overflow="ellipsis", no_wrap=True, min_width=8)
+    for name in shown:
+        table.add_column(_HEADINGS.get(name, name), justify="right", no_wrap=True)
+    table.add_column("requirements", justify="right", no_wrap=True)
+    for area in areas(report):
+        cells = [
+            Text(f"{area.tally[name]:,}", style=STYLES[name]) if area.tally[name] else Text("·", style="dim")
+            for name in shown
+        ]
+        title = Text(one_line(area.name), style="bold red" if area.troubled else "")
+        table.add_row(title, *cells, f"{area.verified:,} of {area.requirements:,}")
+    totals = report.totals.requirements
+    cells = [Text(f"{counts[name]:,}", style=STYLES[name] if counts[name] else "dim") for name in shown]
+    table.add_row(Text("all", style="bold"), *cells, f"{totals.verified:,} of {totals.total:,}")
+    return table
+
+
+def _show_findings(console: Console, report: Report, title: str, cases: tuple[CaseResult, ...]) -> None:
+    if not cases:
+        return
+    console.print()
+    more = f", the first {FINDINGS_SHOWN}" if len(cases) > FINDINGS_SHOWN else ""
+    console.print(Text(f"{title} ({len(cases):,} of {count(len(report.cases), 'case')}{more})", style="bold"))
+    for finding in findings(report, cases[:FINDINGS_SHOWN]):
+        sentence = f": {finding.requirement.text}" if finding.requirement else ""
+        console.print(Text(one_line((finding.id or "no requirement") + sentence), style="underline"))
+        for case in finding.cases:
+            _print_indented(console, _finding(case))
+
+
+def _finding(case: CaseResult) -> Text:
+    text = _verdict(case)
+    text.append(" " + one_line(case.id), style="bold")
+    if case.message:
+        text.append("\n  " + one_line(case.message, 300))
+    for name, value in (("expected", case.expected), ("seen", case.seen)):
+        if value is not None:
+            text.append(f"\n  {name}: ", style="dim").append(one_line(value, 200))
+    return text
+
+
+def _show_known_bugs(console: Console, report: Report) -> None:
+    bugs = known_bugs(report)
+    if not bugs:
+        return
+    console.print()
+    console.print(Text(f"CPython's known bugs, not held against the target ({count(len(bugs), 'case')})", style="bold"))
+    by_issue: dict[str, list[CaseResult]] = {}
+    for case in bugs:
+        assert case.known_bug is not None
+        by_issue.setdefault(case.known_bug.issue, []).append(case)
+    for issue, cases in list(by_issue.items())[:FINDINGS_SHOWN]:
+        bug = cases[0].known_bug
+        assert bug is not None
+        line = f"{one_line(bug.instead, 300)} ({count(len(cases), 'case')}, {one_line(bug.versions)}) {one_line(issue)}"
+        _print_indented(console, Text(line))
+    if len(by_issue) > FINDINGS_SHOWN:
+        console.print(f"  and {len(by_issue) - FINDINGS_SHOWN:,} more in the report")
+
+
+def _show_probes(console: Console, report: Report) -> None:
+    lacking = [probe for probe in report.probes if not probe.supported]
+    if not lacking:
+        return
+    console.print()
+    title = f"Features that the loop lacks ({len(lacking)} of {count(len(report.probes), 'probe')})"
+    console.print(Text(title, style="bold"))
+    for probe in lacking:
+        _print_indented(console, Text(f"{one_line(probe.feature)}: {one_line(probe.reason, 200)}"))
+
+
+def _show_next(console: Console, report: Report, folder: Path | None) -> None:
+    console.print()
+    if folder is not None:
+        # Soft-wrapped: a path or command that is broken into lines cannot be copied.
+        console.print(Text("Report: ", style="dim") + Text(one_line(str(folder / "index.html"))), soft_wrap=True)
+    first = next((case for case in (*deviations(report), *suite_errors(report)) if case.repeat), None)
+    if first is not None:
+        console.print(Text("Repeat the first finding:", style="dim"))
+        console.print(Text("  " + one_line(first.repeat, 1000)), soft_wrap=True)
+    elif not report.complete:
+        console.print("Run it again to the end: what has no verdict is not verified.")
+
+
+def _print_indented(console: Console, text: Text) -> None:
+    for line in text.wrap(console, console.width - 2):
+        line.rstrip()
+        console.print(Text("  ") + line)
+
+
+def _one_line_finding(case: CaseResult) -> Text:
+    message = f"  {one_line(case.message)}" if case.message else ""
+    return _verdict(case) + Text(f" {one_line(case.id)}{message}")
+
+
+def _verdict(case: CaseResult) -> Text:
+    return Text(column(case).upper(), style=STYLES[column(case)])
+
+
+def _speaks(case: CaseResult) -> bool:
+    return case.deviates or case.faults_suite
+
+
+def _counts(counts: Mapping[str, int]) -> Text:
+    return Text(", ").join(Text(f"{number:,} {name}", style=STYLES[name]) for name, number in counts.items() if number)
