@@ -189,14 +189,20 @@ def test_get_loop_returns_the_loop_the_future_is_bound_to(future: Future[Any], l
     assert future.get_loop() is loop
 
 
+@pytest.mark.parametrize("read", ["result", "exception"])
 @requirement("Future/rejects-timeout-argument")
-def test_result_and_exception_take_no_timeout(future: Future[Any]) -> None:
+def test_result_and_exception_take_no_timeout_by_position(future: Future[Any], read: str) -> None:
     future.set_result(None)
-    for read in (future.result, future.exception):
-        with pytest.raises(TypeError):
-            read(1)  # type: ignore[call-arg]
-        with pytest.raises(TypeError):
-            read(timeout=1)  # type: ignore[call-arg]
+    with pytest.raises(TypeError):
+        getattr(future, read)(1)
+
+
+@pytest.mark.parametrize("read", ["result", "exception"])
+@requirement("Future/rejects-timeout-argument")
+def test_result_and_exception_take_no_timeout_by_keyword(future: Future[Any], read: str) -> None:
+    future.set_result(None)
+    with pytest.raises(TypeError):
+        getattr(future, read)(timeout=1)
 
 
 @requirement("Future/unfit-for-concurrent-waiting")
