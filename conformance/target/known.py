@@ -45,13 +45,29 @@ class Known:
         """Whether something that it needs is not installed here."""
         return not all(map(is_importable, self.modules)) and None in map(installed_version, self.distributions)
 
+    @property
+    def version(self) -> str | None:
+        """The version that is installed here; None for the standard library and for what is not."""
+        return None if self.distribution is None else installed_version(self.distribution)
+
+    @property
+    def has_wheel(self) -> bool:
+        """Whether the running interpreter is one that it has wheels for, or needs none."""
+        return self.interpreters is None or Version.running() in self.interpreters
+
+    @property
+    def state(self) -> str:
+        """In a few words: its version, or that it is not installed or cannot be."""
+        if self.missing:
+            return "not installed" if self.has_wheel else f"no wheel for 3.{Version.running().minor}"
+        return "standard library" if self.distribution is None else self.version or "installed"
+
     def how_to_install(self) -> str:
         """One sentence: it is not installed, and what to do about it."""
-        running = Version.running()
-        if self.interpreters is not None and running not in self.interpreters:
+        if not self.has_wheel:
             there = str(self.interpreters).replace("-", " to ")
             return (
-                f"{self.name} is not installed, and {self.distribution} has no wheel for Python 3.{running.minor}; "
+                f"{self.name} is not installed, and has no wheel for Python 3.{Version.running().minor}; "
                 f"run the suite with Python {there}"
             )
         return f"{self.name} is not installed; run: pip install {' '.join(self.distributions)}"

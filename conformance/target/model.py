@@ -63,7 +63,7 @@ class Target:
 
         Raises TargetError where the factory cannot be imported, or returns something that is no loop.
         """
-        loop = load_factory(self.factory)()
+        loop: AbstractEventLoop = load_factory(self.factory)()
         check_loop(loop, self.factory)
         return loop
 

@@ -1,0 +1,335 @@
+"""The commands: ``run``, ``targets``, ``requirements``. They read what the user wrote and hand it on.
+
+Whatever is heavy (pytest, rich, the renderers) is imported by the command that needs it: help and lists answer at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+import conformance
+from conformance.harness.options import DEFAULT_OUTPUT, RunOptions, usable_cpus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from conformance.catalogue import Requirement
+
+EXIT_USAGE = 2
+
+SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+class UserError(click.ClickException):
+    """A mistake of the user's: one sentence on standard error, exit code 2."""
+
+    exit_code = EXIT_USAGE
+
+
+@contextlib.contextmanager
+def _user_errors() -> Iterator[None]:
+    """Turn the errors that a user can cause into their sentence."""
+    from conformance.catalogue import CatalogueError, VersionError
+    from conformance.target import TargetError
+
+    try:
+        yield
+    except (CatalogueError, TargetError, VersionError) as problem:
+        raise UserError(str(problem)) from None
+
+
+def _known_words(_ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse, in one sentence, a page or area that the catalogue does not have."""
+    from conformance.catalogue import Area, page_names
+
+    kind, words = ("page", page_names()) if param.name == "pages" else ("area", tuple(Area))
+    for value in values:
+        if value not in words:
+            _refuse(f'there is no {kind} "{value}"', value, words)
+    return values
+
+
+def _refuse(sentence: str, word: str, words: Sequence[str]) -> NoReturn:
+    """Raise the error of a word that is not among ``words``: the nearest one first, then all."""
+    import difflib
+
+    close = difflib.get_close_matches(word, words, n=1)
+    meant = f' (did you mean "{close[0]}"?)' if close else ""
+    raise UserError(f"{sentence}{meant}; use one of {', '.join(words)}")
+
+
+@click.group(context_settings=SETTINGS)
+@click.version_option(conformance.__version__, "-V", "--version", prog_name="asyncio-conformance")
+def main() -> None:
+    """Does an event loop keep the promises that the asyncio documentation makes?
+
+    \b
+    asyncio-conformance run uvloop                     test a loop that is known by name
+    asyncio-conformance run mypackage.loop:new_loop    test a loop of your own
+    asyncio-conformance targets                        the loops that are known here
+    asyncio-conformance requirements --area timers     what is promised, and what checks it
+    """
+
+
+@main.command(short_help="Test a loop and write a report.")
+@click.argument("target", default="refloop", required=False)
+@click.option("--api", metavar="MODULE", help="Namespace whose Lock, Queue, sleep … are used, instead of the target's.")
+@click.option(
+    "--profile", metavar="VERSION", help="Documentation to judge by, 3.6 to 3.15; the interpreter's if omitted."
+)
+@click.option(
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=DEFAULT_OUTPUT,
+    show_default=True,
+    help="Folder for report.json, index.html, summary.md and junit.xml.",
+)
+@click.option(
+    "-n",
+    "--workers",
+    type=click.IntRange(min=0),
+    metavar="N",
+    default=usable_cpus,
+    show_default="the usable CPUs",
+    help="Worker processes; 0 runs the cases without any.",
+)
+@click.option(
+    "--retries",
+    type=click.IntRange(min=0),
+    metavar="N",
+    default=0,
+    show_default=True,
+    help="Run a case that did not pass again, N times; one that then passes is flaky.",
+)
+@click.option("-k", "keyword", metavar="EXPRESSION", help="Only cases whose name matches, as pytest's -k.")
+@click.option(
+    "--area",
+    "areas",
+    metavar="AREA",
+    multiple=True,
+    callback=_known_words,
+    help="Only cases of this area; may be repeated.",
+)
+@click.option(
+    "--page",
+    "pages",
+    metavar="PAGE",
+    multiple=True,
+    callback=_known_words,
+    help="Only cases of this documentation page; may be repeated.",
+)
+@click.option(
+    "--case", "cases", metavar="ID", multiple=True, help="Only this case, page/module::function; may be repeated."
+)
+def run(**asked: Any) -> None:
+    """Test TARGET (default: refloop) and write a report.
+
+    TARGET is a known name (see `asyncio-conformance targets`), an entry point of group asyncio_conformance.targets, or
+    module:callable, which is looked for in the current folder, too. The callable takes no arguments and returns a loop.
+
+    \b
+    asyncio-conformance run
+    asyncio-conformance run uvloop --area timers --area callbacks
+    asyncio-conformance run mylib:new_event_loop --api mylib.aio --output out
+    asyncio-conformance run rloop --case eventloop/callbacks::callbacks_run_in_the_order_they_were_scheduled
+
+    \b
+    Exit codes:
+      0  it conforms
+      1  it does not
+      2  usage, no such target
+      3  the suite is at fault
+      4  the run is incomplete
+    """
+    options = RunOptions(**asked)
+    with _user_errors():
+        from conformance.catalogue import profile_version
+
+        profile_version(options.profile)
+        _check_cases(options.cases)
+        _make_current_folder_importable()
+        _make_folder(options.output)
+        from conformance.session import REFUSALS, run_and_report
+
+        try:
+            status = run_and_report(options)
+        except REFUSALS as problem:
+            raise UserError(str(problem)) from None
+    sys.exit(status)
+
+
+def _check_cases(cases: Sequence[str]) -> None:
+    if not cases:
+        return
+    from conformance.harness.index import indexed_cases
+
+    known = {case.id for case in indexed_cases()}
+    for case in cases:
+        name = case.partition("[")[0]
+        if name not in known:
+            import difflib
+
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f'did you mean "{close[0]}"?' if close else "asyncio-conformance requirements lists the cases"
+            raise UserError(f'there is no case "{case}"; {hint}')
+
+
+def _make_current_folder_importable() -> None:
+    """Find ``module:callable`` in the current folder, as ``python -m`` does and an installed command does not."""
+    folder = str(Path.cwd())
+    if folder not in sys.path and "" not in sys.path:
+        sys.path.insert(0, folder)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make the output folder before the run, not to find out after it that there cannot be one."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise UserError(f"{folder} cannot be made ({problem.strerror}); choose another --output") from None
+    if not os.access(folder, os.W_OK):
+        raise UserError(f"{folder} cannot be written to; choose another --output")
+
+
+@main.command(short_help="List the loops that are known here.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON, with the interpreters that each has wheels for.")
+def targets(*, as_json: bool) -> None:
+    """List the loops that `run` knows by name: installed or not, how they are made, what to know of them.
+
+    Other loops join by an entry point of group asyncio_conformance.targets, or are given as module:callable.
+
+    \b
+    asyncio-conformance targets
+    asyncio-conformance targets --json
+    """
+    rows = list(_target_rows())
+    if as_json:
+        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        return
+    names = max(len(row["name"]) for row in rows)
+    states = max(len(row["state"]) for row in rows)
+    factories = max(len(row["factory"]) for row in rows)
+    click.echo(
+        "\n".join(
+            f"{row['name']:{names}}  {row['state']:{states}}  {row['factory']:{factories}}  {row['note']}".rstrip()
+            for row in rows
+        )
+    )
+
+
+def _target_rows() -> Iterator[dict[str, Any]]:
+    from conformance.target import KNOWN, entry_points
+
+    for known in KNOWN.values():
+        yield {
+            "name": known.name,
+            "factory": known.factory,
+            "namespace": known.namespace,
+            "distributions": known.distributions,
+            "installed": not known.missing,
+            "version": known.version,
+            "interpreters": None if known.interpreters is None else str(known.interpreters),
+            "state": known.state,
+            "note": known.note,
+            "source": "known",
+        }
+    for point in entry_points().values():
+        distribution = point.dist
+        version = None if distribution is None else distribution.version
+        yield {
+            "name": point.name,
+            "factory": point.value,
+            "namespace": None,
+            "distributions": () if distribution is None else (distribution.name,),
+            "installed": True,
+            "version": version,
+            "interpreters": None,
+            "state": version or "installed",
+            "note": "" if distribution is None else f"entry point of {distribution.name}",
+            "source": "entry point",
+        }
+
+
+@main.command(short_help="List what is promised, and the cases that check it.")
+@click.option(
+    "--page",
+    "pages",
+    metavar="PAGE",
+    multiple=True,
+    callback=_known_words,
+    help="Only this documentation page; may be repeated.",
+)
+@click.option(
+    "--area", "areas", metavar="AREA", multiple=True, callback=_known_words, help="Only this area; may be repeated."
+)
+@click.option("--unchecked", is_flag=True, help="Only what no case checks and nothing excuses.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON, with all that the catalogue knows.")
+def requirements(*, pages: tuple[str, ...], areas: tuple[str, ...], unchecked: bool, as_json: bool) -> None:
+    """List the requirements, each with the cases that check it.
+
+    \b
+    asyncio-conformance requirements --page runner
+    asyncio-conformance requirements --area timers --unchecked
+    asyncio-conformance requirements --json > requirements.json
+    """
+    from conformance.catalogue import load
+    from conformance.harness.index import Checked, checks_by_requirement, how_checked, indexed_cases
+
+    with _user_errors():
+        chosen = load(pages or None).select(areas=areas)
+    checks = checks_by_requirement(indexed_cases())
+    states = {one.id: how_checked(one, checks.get(one.id, ())) for one in chosen}
+    listed = [one for one in chosen if not unchecked or states[one.id] is Checked.UNCHECKED]
+    if as_json:
+        rows = [{**_as_json(one), "checked": states[one.id], "cases": checks.get(one.id, ())} for one in listed]
+        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        return
+    lines = [line for one in listed for line in _requirement_lines(one, states[one.id], checks.get(one.id, ()))]
+    counts = Counter(states.values())
+    by_cases, by_harness = counts[Checked.CASES], counts[Checked.HARNESS]
+    lines.append(
+        f"{len(chosen)} requirements: {by_cases} checked by cases, {by_harness} by the harness, "
+        f"{counts[Checked.EXCLUDED]} excluded, {counts[Checked.UNCHECKED]} unchecked"
+    )
+    click.echo("\n".join(lines))
+
+
+def _as_json(requirement: Requirement) -> dict[str, Any]:
+    import attrs
+
+    from conformance.catalogue import CPythonBug, Version
+
+    def plain(owner: type, field: Any, value: Any) -> Any:
+        if isinstance(owner, CPythonBug) and field.name == "versions":
+            return owner.versions_text
+        return str(value) if isinstance(value, Version) else value
+
+    return attrs.asdict(requirement, value_serializer=plain)
+
+
+def _requirement_lines(requirement: Requirement, state: str, cases: Sequence[str]) -> Iterator[str]:
+    until = f" to {requirement.until}" if requirement.until else ""
+    where = "" if requirement.platform == "all" else f", {requirement.platform} only"
+    yield (
+        f"{requirement.id}  [{requirement.page}, {requirement.area}, {requirement.level} {requirement.kind}, "
+        f"since {requirement.since}{until}{where}]"
+    )
+    yield f"    {requirement.text}"
+    if requirement.note:
+        yield f"    note: {requirement.note}"
+    for bug in requirement.known_bugs:
+        yield f"    known bug of {bug.implementation} {bug.versions_text}: {bug.instead} ({bug.issue})"
+    yield from (f"    case {case}" for case in cases)
+    if state == "excluded":
+        yield f"    excluded: {requirement.excluded}"
+    elif state == "unchecked":
+        yield "    unchecked"
+    yield ""

@@ -1,0 +1,75 @@
+"""A run at the command line: progress while it goes on, then every file of the report, then what is shown of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from conformance.harness.run import NothingSelected, run
+from reports import html, junit, markdown, store, terminal
+from reports.model import exit_code
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from conformance.harness.options import RunOptions
+    from reports.model import CaseResult, Report
+    from reports.terminal import Progress
+
+FILES: dict[str, Callable[[Report], str]] = {
+    "index.html": html.render,
+    "summary.md": markdown.render,
+    "junit.xml": junit.render,
+    # The last: where it stands, the others belong to it.
+    store.REPORT_JSON: store.dumps,
+}
+"""What a run leaves in its output folder."""
+
+REFUSALS = (NothingSelected, store.ReportError)
+"""What the user can change, apart from targets and profiles; each says how in one sentence."""
+
+
+class FirstPass:
+    """Shows the first pass of a run; retries and the control run again what was counted already."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._counts = True
+
+    def phase(self, text: str) -> None:
+        """Something else begins."""
+        self._counts = text == "cases"
+
+    def collected(self, count: int) -> None:
+        """So many cases will run."""
+        if self._counts:
+            self._progress.collected(count)
+
+    def started(self, case: str) -> None:
+        """A case began."""
+        if self._counts:
+            self._progress.started(case)
+
+    def finished(self, result: CaseResult) -> None:
+        """A case came to a verdict."""
+        if self._counts:
+            self._progress.finished(result)
+
+
+def run_and_report(options: RunOptions) -> int:
+    """Run the suite as ``options`` ask, write and show the report; the exit code that the design documents.
+
+    Raises what ``conformance.harness.run.run()`` raises, and ``reports.store.NotWritten``.
+    """
+    console = terminal.make_console()
+    with terminal.progress(console) as progress:
+        report = run(options, FirstPass(progress))
+    write_files(report, options.output)
+    terminal.show(report, console, options.output)
+    return exit_code(report)
+
+
+def write_files(report: Report, folder: Path) -> None:
+    """Render ``report`` into ``folder``, which exists. Raises ``reports.store.NotWritten``."""
+    for name, render in FILES.items():
+        store.write_text(render(report), folder / name)
