@@ -152,10 +152,11 @@ def run(**asked: Any) -> None:
     options = RunOptions(**asked)
     with _user_errors():
         from conformance.catalogue import profile_version
+        from conformance.target import make_current_folder_importable
 
         profile_version(options.profile)
         _check_cases(options.cases)
-        _make_current_folder_importable()
+        make_current_folder_importable()
         _make_folder(options.output)
         from conformance.session import REFUSALS, run_and_report
 
@@ -180,13 +181,6 @@ def _check_cases(cases: Sequence[str]) -> None:
             close = difflib.get_close_matches(name, known, n=1)
             hint = f'did you mean "{close[0]}"?' if close else "asyncio-conformance requirements lists the cases"
             raise UserError(f'there is no case "{case}"; {hint}')
-
-
-def _make_current_folder_importable() -> None:
-    """Find ``module:callable`` in the current folder, as ``python -m`` does and an installed command does not."""
-    folder = str(Path.cwd())
-    if folder not in sys.path and "" not in sys.path:
-        sys.path.insert(0, folder)
 
 
 def _make_folder(folder: Path) -> None:

@@ -126,13 +126,14 @@ def run_program(target: Target) -> RunProgram:
 
     def run(source: str, *flags: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         prelude = (
-            "from conformance.target import resolve as _resolve\n"
+            "from conformance.target import make_current_folder_importable, resolve as _resolve\n"
+            "make_current_folder_importable()\n"
             f"_target = _resolve({target.name!r}, {target.namespace_name!r})\n"
             "make_loop, aio = _target.make_loop, _target.namespace\n"
         )
         inherited = {k: v for k, v in os.environ.items() if k not in ("PYTHONASYNCIODEBUG", "PYTHONDEVMODE")}
         return subprocess.run(
-            [sys.executable, *flags, "-c", prelude + source],
+            [sys.executable, "-P", *flags, "-c", prelude + source],
             env={**inherited, **(env or {})},
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -11,6 +11,9 @@ from pathlib import Path
 CASES = Path(__file__).resolve().parent.parent / "cases"
 """Where the suite proper stands."""
 
+ROOT = CASES.parent.parent
+"""The folder that the packages stand in."""
+
 PREFIX = "test_"
 
 

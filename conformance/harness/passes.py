@@ -13,18 +13,19 @@ import os
 import signal
 import subprocess
 import sys
+import sysconfig
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen, mutable
 
 from conformance.harness.containment import BUDGET, examine
 from conformance.harness.journal import JournalReader
-from conformance.harness.naming import CASES, case_id
+from conformance.harness.naming import CASES, ROOT, case_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from conformance.harness.containment import Death
 
@@ -255,7 +256,7 @@ class _Round:
 
 def command(plan: PassPlan, folder: Path) -> list[str]:
     """The pytest command line of one round."""
-    line = [sys.executable, "-m", "pytest", str(CASES), "-c", os.devnull, f"--rootdir={CASES.parent.parent}"]
+    line = [sys.executable, "-P", "-m", "pytest", str(CASES), "-c", os.devnull, f"--rootdir={ROOT}"]
     line += ["-p", "conformance.harness.plugin", "-p", "xdist.plugin", "-q", "--tb=short", "--strict-markers"]
     line += [part for plugin in UNWANTED_PLUGINS for part in ("-p", f"no:{plugin}")]
     line += ["--target", plan.target, "--conformance-run", str(folder)]
@@ -277,11 +278,19 @@ def environment() -> dict[str, str]:
     """The user's environment without what would change a pytest run, and with this interpreter's own switches."""
     clean = {name: value for name, value in os.environ.items() if name not in UNWANTED_VARIABLES}
     clean["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    if str(ROOT) not in site_folders():
+        # A checkout that is not installed; an installed suite is found where it stands, whatever the current folder has.
+        clean["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), clean.get("PYTHONPATH"))))
     if sys.flags.dev_mode:
         clean["PYTHONDEVMODE"] = "1"
     if sys.warnoptions:
         clean["PYTHONWARNINGS"] = ",".join(sys.warnoptions)
     return clean
+
+
+def site_folders() -> set[str]:
+    """Where this interpreter keeps installed packages."""
+    return {str(Path(sysconfig.get_path(name)).resolve()) for name in ("purelib", "platlib")}
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -32,7 +32,7 @@ from conformance.harness.naming import CASES
 from conformance.harness.outcome import CaseState, Escaped, short
 from conformance.harness.selection import Selection, describe_items
 from conformance.harness.state import forget_policy
-from conformance.target import resolve
+from conformance.target import make_current_folder_importable, resolve
 from reports.model import Verdict
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "requirement(*ids): the requirements that a case checks")
     config.addinivalue_line("markers", "budget(seconds, reason): the time that a case may take, and why")
+    make_current_folder_importable()
     folder = config.getoption("--conformance-run")
     run = None if folder is None else Path(folder)
     worker = os.environ.get("PYTEST_XDIST_WORKER")

@@ -24,7 +24,7 @@ import tempfile
 from typing import TYPE_CHECKING, Any
 
 from conformance.harness.containment import start_clean
-from conformance.target import TargetError, resolve
+from conformance.target import TargetError, make_current_folder_importable, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -199,6 +199,7 @@ def ask(feature: str, loop: Any) -> tuple[bool, str]:
 def main(arguments: list[str]) -> None:
     """Check the factory and run every probe that is not named after ``--skip``; one JSON line each, as it happens."""
     spec, namespace, *known = arguments
+    make_current_folder_importable()
     start_clean()
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)

@@ -216,7 +216,7 @@ def probe(target: Target) -> list[Probe]:
 
 
 def _probing_process(target: Target, known: list[str]) -> tuple[list[dict[str, object]], str]:
-    line = [sys.executable, "-m", "conformance.harness.probes", target.name, target.namespace_name, *known]
+    line = [sys.executable, "-P", "-m", "conformance.harness.probes", target.name, target.namespace_name, *known]
     try:
         done = subprocess.run(
             line,

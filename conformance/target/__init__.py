@@ -7,7 +7,7 @@ loop = target.make_loop()
 from __future__ import annotations
 
 from conformance.target.known import KNOWN, Known
-from conformance.target.model import Target, TargetError, check_loop
+from conformance.target.model import Target, TargetError, check_loop, make_current_folder_importable
 from conformance.target.names import ENTRY_POINTS, entry_points, resolve
 
 __all__ = [
@@ -18,5 +18,6 @@ __all__ = [
     "TargetError",
     "check_loop",
     "entry_points",
+    "make_current_folder_importable",
     "resolve",
 ]

@@ -8,6 +8,7 @@ import sys
 import warnings
 from functools import cache
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
@@ -96,6 +97,13 @@ def installed_version(distribution: str) -> str | None:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:
         return None
+
+
+def make_current_folder_importable() -> None:
+    """Find ``module:callable`` in the current folder, too, behind everything that is installed."""
+    folder = str(Path.cwd())
+    if folder not in sys.path and "" not in sys.path:
+        sys.path.append(folder)
 
 
 def is_importable(module: str) -> bool:
