@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from reports.model import CaseResult, Report, RequirementResult
+    from reports.summary import Finding
 
 INDEX_HTML = "index.html"
 
@@ -68,12 +69,28 @@ class Card:
     requirements: tuple[tuple[str, RequirementResult | None], ...]
 
 
+@frozen
+class Section:
+    """Cases that somebody has to look at, by requirement."""
+
+    anchor: str
+    title: str
+    note: str
+    cases: tuple[CaseResult, ...]
+    groups: tuple[tuple[Finding, list[Card]], ...]
+    opened: bool
+    """whether the stories are open from the start"""
+
+    @property
+    def left_out(self) -> int:
+        """How many of its cases have no card because the page is full."""
+        return len(self.cases) - sum(len(cards) for _, cards in self.groups)
+
+
 def render(report: Report) -> str:
     """``report`` as an HTML page."""
     cards = _Cards(report)
-    failing = [(finding, cards.of(finding.cases)) for finding in findings(report, deviations(report))]
-    faulting = [(finding, cards.of(finding.cases)) for finding in findings(report, suite_errors(report))]
-    known = [(finding, cards.of(finding.cases)) for finding in findings(report, known_bugs(report))]
+    sections = _sections(report, cards)
     counts = tally(report.cases)
     return (
         _environment()
@@ -88,19 +105,47 @@ def render(report: Report) -> str:
             shown=[name for name in COLUMNS if counts[name]],
             statuses=_statuses(report),
             areas=areas(report),
-            failing=failing,
-            faulting=faulting,
-            known=known,
-            open_all=len(deviations(report)) + len(suite_errors(report)) <= OPEN_AT_MOST,
-            troubles=len(deviations(report)),
-            faults=len(suite_errors(report)),
-            bugs=len(known_bugs(report)),
+            sections=sections,
             others=_by_area(case for case in report.cases if case.id not in cards.shown),
             requirements=_by_area(report.requirements),
             on_page={case.id for case in report.cases},
             facts=_facts(report),
         )
     )
+
+
+def _sections(report: Report, cards: _Cards) -> list[Section]:
+    failing, faulting, bugs = deviations(report), suite_errors(report), known_bugs(report)
+    few = len(failing) + len(faulting) <= OPEN_AT_MOST
+    described = (
+        ("fails", "What fails", "", failing, few),
+        (
+            "faults",
+            "Where the suite is at fault",
+            "These say nothing about the loop: a fixture broke, or the case does not hold on asyncio itself either.",
+            faulting,
+            few,
+        ),
+        (
+            "known",
+            "CPython's known bugs",
+            "The interpreter itself breaks these promises; they are not held against the loop.",
+            bugs,
+            False,
+        ),
+    )
+    return [
+        Section(
+            anchor,
+            title,
+            note,
+            cases,
+            tuple((finding, cards.of(finding.cases)) for finding in findings(report, cases)),
+            opened,
+        )
+        for anchor, title, note, cases, opened in described
+        if cases
+    ]
 
 
 class _Cards:

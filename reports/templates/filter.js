@@ -57,6 +57,7 @@
     }
     for (const section of sections) section.hidden = active && !inSection.has(section);
     output.textContent = active ? `${shown.toLocaleString("en")} of ${cases.toLocaleString("en")} cases` : "";
+    form.querySelector("[type=reset]").hidden = !active;
     nothing.hidden = !active || inSection.size > 0;
   }
 
