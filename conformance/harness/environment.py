@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import sys
 import sysconfig
 
 from reports.model import PlatformInfo, PythonInfo

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import inspect
 import shlex
-import sys
 from typing import TYPE_CHECKING
-
-from attrs import evolve
 
 from conformance.catalogue import Version
 from conformance.harness.naming import CASES
+from conformance.harness.selection import why_skipped
 from reports.model import (
     DEVIATIONS,
     Attempt,
@@ -217,7 +215,9 @@ class Judge:
             seconds=0.0,
             message=message,
             details="\n".join(lines),
-            repeat=self._repeat(told[0][0]) if told else f"asyncio-conformance run {self._options.target} --area {area}",
+            repeat=self._repeat(told[0][0])
+            if told
+            else f"asyncio-conformance run {self._options.target} --area {area}",
         )
 
     def _requirements(self, cases: Iterable[CaseResult]) -> list[RequirementResult]:
@@ -225,12 +225,9 @@ class Judge:
         for case in cases:
             for identifier in case.requirements:
                 checked.setdefault(identifier, []).append(case)
-        borrowed = self._target.namespace_name == "asyncio" and self._target.name != "asyncio"
         results = []
         for requirement in self._catalogue:
-            if requirement.excluded is not None or not requirement.in_force(self._profile, sys.platform):
-                continue
-            if requirement.namespace_only and borrowed:
+            if requirement.excluded is not None or why_skipped(requirement, self._profile, self._target) is not None:
                 continue
             own = checked.get(requirement.id, [])
             status = status_of(own)

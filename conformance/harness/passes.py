@@ -23,11 +23,13 @@ from attrs import field, frozen, mutable
 from conformance.harness.containment import BUDGET, examine
 from conformance.harness.journal import JournalReader
 from conformance.harness.naming import CASES, ROOT, case_id
+from conformance.harness.selection import ONLY, RULES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from conformance.harness.containment import Death
+    from conformance.harness.selection import Rules
 
 LOOK = 0.02
 """Seconds between two looks at the journal: not seen by a person, not felt by the machine."""
@@ -97,13 +99,12 @@ class PassPlan:
     api: str | None
     profile: str | None
     workers: int
+    rules: Rules
     keyword: str | None = None
     areas: tuple[str, ...] = ()
     pages: tuple[str, ...] = ()
     only: tuple[str, ...] | None = None
     """ids of cases, with or without variant; None stands for all"""
-    missing: dict[str, str] = field(factory=dict)
-    """feature → what its probe said, for the features that the target lacks"""
 
 
 class Interrupted(Exception):
@@ -119,15 +120,14 @@ def run_pass(
     """Run the plan's cases to a verdict each; tell every start and every end as it happens."""
     result = PassResult()
     plan.folder.mkdir(parents=True, exist_ok=True)
-    (plan.folder / "missing.json").write_text(json.dumps(plan.missing), encoding="utf-8")
     only: Sequence[str] | None = plan.only
     round_number = 0
     while True:
         folder = plan.folder / f"round-{round_number}"
         folder.mkdir()
-        (folder / "missing.json").write_text(json.dumps(plan.missing), encoding="utf-8")
+        plan.rules.write(folder / RULES)
         if only is not None:
-            (folder / "only.json").write_text(json.dumps(list(only)), encoding="utf-8")
+            (folder / ONLY).write_text(json.dumps(list(only)), encoding="utf-8")
         before = len(result.executions)
         try:
             _Round(plan, folder, result, started, finished, counted).follow()
@@ -140,8 +140,9 @@ def run_pass(
                 result.log = _tail(folder / "log")
             return result
         if len(result.executions) == before:
-            result.cut = f"pytest ended before {len(left)} of {len(result.collected)} cases had a verdict"
             result.log = _tail(folder / "log")
+            last = result.log.rpartition("\n")[2]
+            result.cut = f"pytest ended before {len(left)} of {len(result.collected)} cases had a verdict: {last}"
             return result
         only = left
         round_number += 1

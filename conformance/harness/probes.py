@@ -29,30 +29,6 @@ from conformance.target import TargetError, make_current_folder_importable, reso
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-FEATURES_OF_AREAS = {
-    "executor": "executor",
-    "asyncgens": "asyncgens",
-    "signals": "signals",
-    "dns": "dns",
-    "fds": "fds",
-    "sock": "sock",
-    "tcp-client": "tcp-client",
-    "tcp-server": "tcp-server",
-    "stream-server": "tcp-server",
-    "udp": "udp",
-    "datagram-transports": "udp",
-    "unix": "unix",
-    "unix-streams": "unix",
-    "tls": "tls",
-    "tls-streams": "tls",
-    "sendfile": "sendfile",
-    "pipes": "pipes",
-    "pipe-transports": "pipes",
-    "subprocess": "subprocess",
-    "subprocess-transports": "subprocess",
-}
-"""The feature that all cases of an area need."""
-
 PROBE_BUDGET = 5.0
 """Seconds for one probe; each takes milliseconds where the feature works."""
 
@@ -119,7 +95,9 @@ def probe_unix(loop: Any) -> None:
 def probe_tls(loop: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server, contextlib.suppress(OSError, TimeoutError):
         # Nobody answers the handshake: a loop with TLS gives up, one without says so at once.
-        _connect(loop, server, ssl=ssl.create_default_context(), server_hostname="localhost", ssl_handshake_timeout=0.05)
+        _connect(
+            loop, server, ssl=ssl.create_default_context(), server_hostname="localhost", ssl_handshake_timeout=0.05
+        )
 
 
 def probe_sendfile(loop: Any) -> None:

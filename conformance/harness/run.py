@@ -26,17 +26,22 @@ from conformance.harness.environment import platform_info, python_info
 from conformance.harness.judgement import Judge
 from conformance.harness.passes import Execution, Interrupted, PassPlan, PassResult, run_pass
 from conformance.harness.probes import PROBE_BUDGET, PROBES
+from conformance.harness.selection import Rules
 from conformance.target import Target, TargetError, resolve
 from reports.model import CaseResult, Probe, Report, Suite, TargetInfo, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from conformance.catalogue import Catalogue
     from conformance.harness.options import RunOptions
     from conformance.harness.passes import Collected
 
 CONTROL = "asyncio"
 """The target of the control: the interpreter's own loop."""
+
+FEW = 5
+"""Cases that one worker takes."""
 
 CONFIRMATIONS = 1
 """How often a crash is tried again: a process that was corrupted earlier may die in an innocent case."""
@@ -73,7 +78,7 @@ def run(options: RunOptions, watcher: Watcher) -> Report:
     target = resolve(options.target, options.api)
     catalogue, profile = load(), profile_version(options.profile)
     with tempfile.TemporaryDirectory(prefix="asyncio-conformance-") as folder, _termination_interrupts():
-        workshop = _Workshop(options, target, Path(folder), Judge(catalogue, profile, target, options), watcher)
+        workshop = _Workshop(options, catalogue, target, Path(folder), watcher)
         cut = ""
         try:
             workshop.work()
@@ -85,9 +90,7 @@ def run(options: RunOptions, watcher: Watcher) -> Report:
             started=started.isoformat(timespec="seconds"),
             seconds=round(time.monotonic() - clock, 3),
             suite=Suite(conformance.__version__, str(profile)),
-            target=TargetInfo(
-                target.name, target.factory, target.namespace_name, target.distribution, target.version
-            ),
+            target=TargetInfo(target.name, target.factory, target.namespace_name, target.distribution, target.version),
             python=python_info(),
             platform=platform_info(),
             probes=tuple(workshop.probes),
@@ -98,12 +101,15 @@ def run(options: RunOptions, watcher: Watcher) -> Report:
 class _Workshop:
     """The phases of one run."""
 
-    def __init__(self, options: RunOptions, target: Target, folder: Path, judge: Judge, watcher: Watcher) -> None:
+    def __init__(
+        self, options: RunOptions, catalogue: Catalogue, target: Target, folder: Path, watcher: Watcher
+    ) -> None:
         self._options = options
+        self._catalogue = catalogue
         self._target = target
         self._folder = folder
         self._watcher = watcher
-        self.judge = judge
+        self.judge = Judge(catalogue, profile_version(options.profile), target, options)
         self.probes: list[Probe] = []
         self.cut = ""
 
@@ -111,7 +117,7 @@ class _Workshop:
         options = self._options
         self.probes = probe(self._target)
         self._watcher.phase("cases")
-        result = self._pass("cases", options.target, options.api, only=options.cases or None, selecting=True)
+        result = self._pass("cases", options.cases or None, selecting=True)
         if not result.collected and not result.cut:
             raise NothingSelected(_no_case_sentence(options, result))
         self._retry()
@@ -128,7 +134,7 @@ class _Workshop:
             if not again or self.cut:
                 return
             self._watcher.phase("retries")
-            self._pass(f"retry-{attempt}", self._options.target, self._options.api, only=again)
+            self._pass(f"retry-{attempt}", again)
 
     def _control(self) -> None:
         doubtful = self.judge.doubtful()
@@ -139,47 +145,47 @@ class _Workshop:
         def finished(execution: Execution, _case: Collected) -> None:
             self.judge.add_control(execution)
 
-        plan = self._plan("control", CONTROL, None, only=doubtful, profile=None)
+        control = resolve(CONTROL)
+        plan = PassPlan(
+            folder=self._folder / "control",
+            target=control.name,
+            api=None,
+            # The interpreter's own documentation: a later profile would judge its asyncio by what it never promised.
+            profile=None,
+            rules=Rules.of(self._catalogue, profile_version(), control, {}),
+            workers=self._workers(doubtful),
+            only=tuple(doubtful),
+        )
         self.cut = run_pass(plan, self._watcher.started, finished, self._watcher.collected).cut
 
-    def _pass(
-        self, name: str, target: str, api: str | None, only: Sequence[str] | None, *, selecting: bool = False
-    ) -> PassResult:
+    def _pass(self, name: str, only: Sequence[str] | None, *, selecting: bool = False) -> PassResult:
         def finished(execution: Execution, case: Collected) -> None:
             self._watcher.finished(self.judge.add(execution, case))
 
-        plan = self._plan(name, target, api, only, self._options.profile, selecting=selecting)
+        options = self._options
+        missing = {probe.feature: probe.reason for probe in self.probes if not probe.supported}
+        plan = PassPlan(
+            folder=self._folder / name,
+            target=options.target,
+            api=options.api,
+            profile=options.profile,
+            rules=Rules.of(self._catalogue, profile_version(options.profile), self._target, missing),
+            workers=self._workers(only),
+            keyword=options.keyword if selecting else None,
+            areas=options.areas if selecting else (),
+            pages=options.pages if selecting else (),
+            only=None if only is None else tuple(only),
+        )
         result = run_pass(plan, self._watcher.started, finished, self._watcher.collected)
         if selecting:
             self.judge.expect(result.collected)
         self.cut = result.cut
         return result
 
-    def _plan(
-        self,
-        name: str,
-        target: str,
-        api: str | None,
-        only: Sequence[str] | None,
-        profile: str | None,
-        *,
-        selecting: bool = False,
-    ) -> PassPlan:
-        options = self._options
-        own = target == options.target
-        return PassPlan(
-            folder=self._folder / name,
-            target=target,
-            api=api,
-            profile=profile,
-            # A worker for fewer than a handful of cases would take longer to start than they take to run.
-            workers=options.workers if only is None or len(only) > 5 else min(options.workers, 1),
-            keyword=options.keyword if selecting else None,
-            areas=options.areas if selecting else (),
-            pages=options.pages if selecting else (),
-            only=None if only is None else tuple(only),
-            missing={probe.feature: probe.reason for probe in self.probes if not probe.supported} if own else {},
-        )
+    def _workers(self, only: Sequence[str] | None) -> int:
+        # A second worker for a handful of cases would take longer to start than they take to run.
+        few = only is not None and len(only) <= FEW
+        return min(self._options.workers, 1) if few else self._options.workers
 
 
 def probe(target: Target) -> list[Probe]:

@@ -8,55 +8,94 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from conformance.catalogue import Catalogue, Version, load, profile_version
+from conformance.catalogue import load, profile_version
+from conformance.harness.features import FEATURES_OF_AREAS
 from conformance.harness.naming import CASES, case_id, page_of
-from conformance.harness.probes import FEATURES_OF_AREAS
 from conformance.target import resolve
 from reports.model import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     import pytest
 
+    from conformance.catalogue import Catalogue, Requirement, Version
+    from conformance.target import Target
+
+RULES = "rules.json"
+ONLY = "only.json"
+
+
+@frozen
+class Rules:
+    """For each requirement its area, and why its cases do not run, where they do not.
+
+    The run works this out once and its workers read it: each would spend a sixth of a second on the catalogue.
+    """
+
+    areas: dict[str, str]
+    barred: dict[str, tuple[str, str]]
+    """requirement id → verdict (``skipped`` or ``unsupported``) and reason"""
+
+    @classmethod
+    def of(cls, catalogue: Catalogue, profile: Version, target: Target, missing: Mapping[str, str]) -> Rules:
+        """The rules for a target: ``missing`` maps the features that it lacks to what its probes said."""
+        areas = {requirement.id: str(requirement.area) for requirement in catalogue}
+        barred = {}
+        for requirement in catalogue:
+            feature = FEATURES_OF_AREAS.get(str(requirement.area))
+            if (reason := why_skipped(requirement, profile, target)) is not None:
+                barred[requirement.id] = (Verdict.SKIPPED.value, reason)
+            elif feature is not None and feature in missing:
+                reason = f"the probe for {feature} failed: {missing[feature]}"
+                barred[requirement.id] = (Verdict.UNSUPPORTED.value, reason)
+        return cls(areas, barred)
+
+    def write(self, path: Path) -> None:
+        """Leave the rules for the workers."""
+        path.write_text(json.dumps({"areas": self.areas, "barred": self.barred}), encoding="utf-8")
+
+    @classmethod
+    def read(cls, path: Path) -> Rules:
+        """What `write` left."""
+        rules = json.loads(path.read_text(encoding="utf-8"))
+        return cls(rules["areas"], {one: (verdict, reason) for one, (verdict, reason) in rules["barred"].items()})
+
+
+def why_skipped(requirement: Requirement, profile: Version, target: Target) -> str | None:
+    """Why the requirement does not apply to this platform, profile or target; None when it does."""
+    if not requirement.platform.covers(sys.platform):
+        return f"{requirement.id} holds on {requirement.platform}, this is {sys.platform}"
+    if not requirement.in_force(profile):
+        return f"{requirement.id} is not in force in documentation {profile}"
+    if requirement.namespace_only and target.borrows_namespace:
+        return f"{requirement.id} judges a namespace, and {target.name} uses asyncio's"
+    return None
+
 
 @frozen
 class Selection:
-    """What the run asked for, and what it knows of the target."""
+    """Which cases the run asked for, and which of them may run."""
 
-    catalogue: Catalogue
-    profile: Version
-    target: str
-    namespace: str
+    rules: Rules
     areas: frozenset[str]
     pages: frozenset[str]
     only: frozenset[str] | None
     """ids of the cases to run, with or without variant; None stands for all"""
-    missing: dict[str, str]
-    """feature → what its probe said, for the features that the target lacks"""
 
     @classmethod
     def from_config(cls, config: pytest.Config, run: Path | None) -> Selection:
-        """From the command line's options and the files that the run put into its folder."""
-        only, missing = None, {}
-        if run is not None:
-            chosen, probed = run / "only.json", run / "missing.json"
+        """From the command line's options, and from the files that the run put into its folder."""
+        only = None
+        if run is None:
+            target = resolve(config.getoption("--target"), config.getoption("--api"))
+            rules = Rules.of(load(), profile_version(config.getoption("--profile")), target, {})
+        else:
+            rules, chosen = Rules.read(run / RULES), run / ONLY
             if chosen.exists():
                 only = frozenset(json.loads(chosen.read_text(encoding="utf-8")))
-            if probed.exists():
-                missing = json.loads(probed.read_text(encoding="utf-8"))
-        target = resolve(config.getoption("--target"), config.getoption("--api"))
-        return cls(
-            catalogue=load(),
-            profile=profile_version(config.getoption("--profile")),
-            target=target.name,
-            namespace=target.namespace_name,
-            areas=frozenset(config.getoption("areas")),
-            pages=frozenset(config.getoption("pages")),
-            only=only,
-            missing=missing,
-        )
+        return cls(rules, frozenset(config.getoption("areas")), frozenset(config.getoption("pages")), only)
 
     def wants(self, item: pytest.Item) -> bool:
         """Whether the case was asked for."""
@@ -65,28 +104,15 @@ class Selection:
             return False
         if self.pages and page_of(identifier) not in self.pages:
             return False
-        return not self.areas or bool(self.areas & {self.area_of(one) for one in requirements_of(item)})
-
-    def area_of(self, requirement: str) -> str:
-        """The area of a requirement; empty for an id that the catalogue does not know (a selftest refuses those)."""
-        known = self.catalogue.get(requirement)
-        return "" if known is None else str(known.area)
+        # An id that the catalogue does not know has no area; a selftest refuses it.
+        return not self.areas or bool(self.areas & {self.rules.areas.get(one, "") for one in requirements_of(item)})
 
     def applies(self, item: pytest.Item) -> tuple[Verdict, str]:
         """``PASS`` when the case may run; ``SKIPPED`` or ``UNSUPPORTED`` with the reason when it may not."""
         for identifier in requirements_of(item):
-            requirement = self.catalogue.get(identifier)
-            if requirement is None:
-                continue
-            if not requirement.platform.covers(sys.platform):
-                return Verdict.SKIPPED, f"{identifier} holds on {requirement.platform}, this is {sys.platform}"
-            if not requirement.in_force(self.profile):
-                return Verdict.SKIPPED, f"{identifier} is not in force in documentation {self.profile}"
-            if requirement.namespace_only and self.namespace == "asyncio" and self.target != "asyncio":
-                return Verdict.SKIPPED, f"{identifier} judges a namespace, and {self.target} uses asyncio's"
-            feature = FEATURES_OF_AREAS.get(str(requirement.area))
-            if feature is not None and feature in self.missing:
-                return Verdict.UNSUPPORTED, f"the probe for {feature} failed: {self.missing[feature]}"
+            if identifier in self.rules.barred:
+                verdict, reason = self.rules.barred[identifier]
+                return Verdict(verdict), reason
         return Verdict.PASS, ""
 
 

@@ -74,6 +74,11 @@ class Target:
         return _load_namespace(self.namespace_name)
 
     @property
+    def borrows_namespace(self) -> bool:
+        """Whether it is a loop under the standard library's tasks and locks, which are not its own to answer for."""
+        return self.namespace_name == "asyncio" and self.name != "asyncio"
+
+    @property
     def distribution(self) -> str | None:
         """The distribution that brings the loop; None for the standard library and where none is named like it."""
         if self._distribution is not None:

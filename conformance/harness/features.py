@@ -1,0 +1,27 @@
+"""Which feature of a loop each area needs; `conformance.harness.probes` asks for it."""
+
+from __future__ import annotations
+
+FEATURES_OF_AREAS = {
+    "executor": "executor",
+    "asyncgens": "asyncgens",
+    "signals": "signals",
+    "dns": "dns",
+    "fds": "fds",
+    "sock": "sock",
+    "tcp-client": "tcp-client",
+    "tcp-server": "tcp-server",
+    "stream-server": "tcp-server",
+    "udp": "udp",
+    "datagram-transports": "udp",
+    "unix": "unix",
+    "unix-streams": "unix",
+    "tls": "tls",
+    "tls-streams": "tls",
+    "sendfile": "sendfile",
+    "pipes": "pipes",
+    "pipe-transports": "pipes",
+    "subprocess": "subprocess",
+    "subprocess-transports": "subprocess",
+}
+"""The feature that all cases of an area need."""
