@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import types
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from conformance.catalogue import Area, load
 from conformance.cli import main
 from conformance.harness.options import RunOptions, usable_cpus
 from conformance.target import KNOWN, TargetError
-from reports.store import NotWritten
+from reports import store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 # Starting an interpreter takes a tenth of a second; a loaded machine has been seen to need seconds for it.
 START = 30.0
+
+REPORTS = Path(conformance.__path__[0]).parent / "fixtures" / "reports"
 
 CASE = "eventloop/callbacks::callbacks_run_in_the_order_they_were_scheduled"
 
@@ -224,7 +227,7 @@ def test_wrong_usage_points_at_the_help(command: Command, arguments: list[str]) 
     assert "Traceback" not in err
 
 
-@pytest.mark.parametrize("problem", [TargetError("say this"), NotWritten("say this")])
+@pytest.mark.parametrize("problem", [TargetError("say this"), store.NotWritten("say this")])
 def test_what_a_run_refuses_is_its_sentence(
     command: Command, monkeypatch: pytest.MonkeyPatch, problem: Exception
 ) -> None:
@@ -282,6 +285,26 @@ def test_an_output_folder_that_cannot_be_is_refused_before_the_run(
     assert err.startswith("Error: file/below cannot be made (")
     assert err.endswith("); choose another --output\n")
     assert asked == []
+
+
+def test_a_report_becomes_its_four_files(tmp_path: Path) -> None:
+    report = store.read(REPORTS / "deviating.json")
+    conformance.session.write_files(report, tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"report.json", "index.html", "summary.md", "junit.xml"}
+    assert store.read(tmp_path) == report
+
+
+def test_progress_counts_the_first_pass_only() -> None:
+    seen: list[object] = []
+    progress: Any = types.SimpleNamespace(collected=seen.append, started=seen.append, finished=seen.append)
+    result = store.read(REPORTS / "deviating.json").cases[0]
+    watcher = conformance.session.FirstPass(progress)
+    for phase in ("cases", "retries", "control"):
+        watcher.phase(phase)
+        watcher.collected(1)
+        watcher.started(result.id)
+        watcher.finished(result)
+    assert seen == [1, result.id, result]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no broken pipe")
