@@ -1,9 +1,9 @@
 """Containment: no target costs the run more than the one case that it breaks.
 
-A worker starts from a clean state, has a memory ceiling, and ends itself when a case exceeds its budget. The watch needs
-no GIL (`faulthandler` watches from a thread of its own and then exits the process), so a hang in C ends too. What
-happened is found afterwards in two small files per worker: its *place* (the case that is running) and its *trace* (the
-stacks that `faulthandler` dumped, on a hang or on a fatal signal).
+A worker starts from a clean state, has a memory ceiling, and ends itself when a case exceeds its budget. The watch
+needs no GIL (`faulthandler` watches from a thread of its own and then exits the process), so a hang in C ends too.
+What happened is found afterwards in two small files per worker: its *place* (the case that is running) and its *trace*
+(the stacks that `faulthandler` dumped, on a hang or on a fatal signal).
 """
 
 from __future__ import annotations

@@ -141,10 +141,10 @@ def pending_tasks(aio: Any, loop: AbstractEventLoop) -> list[Finding]:
 def descriptors() -> frozenset[int]:
     """The numbers of the open descriptors."""
     try:
-        names = os.listdir(DESCRIPTORS)
+        numbers = [int(entry.name) for entry in DESCRIPTORS.iterdir()]
     except OSError:
         return frozenset()
-    return frozenset(number for number in map(int, names) if _is_open(number))
+    return frozenset(filter(_is_open, numbers))
 
 
 def _is_open(number: int) -> bool:

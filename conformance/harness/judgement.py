@@ -199,7 +199,7 @@ class Judge:
         area, _, kind = identifier.removeprefix(f"{HYGIENE}/").partition("::")
         verdict, message, told = Verdict.PASS, "", leaks or suspects
         if leaks:
-            verdict, message = Verdict.FAIL, f"{leaks[0][1]} ({len(leaks)} cases, first {leaks[0][0]})"
+            verdict, message = Verdict.FAIL, f"{leaks[0][1]} (in {leaks[0][0]}{and_others(len(leaks) - 1)})"
         elif suspects:
             verdict, message = Verdict.ERROR, f"on the interpreter's own asyncio too: {suspects[0][1]}"
         elif area not in judged:
@@ -246,6 +246,11 @@ class Judge:
                 )
             )
         return results
+
+
+def and_others(number: int) -> str:
+    """The tail of a sentence that names the first of several."""
+    return "" if number == 0 else f" and {number} more"
 
 
 def attempt_of(execution: Execution) -> Attempt:

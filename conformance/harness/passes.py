@@ -46,8 +46,8 @@ SILENCE = 30.0
 UNWANTED_VARIABLES = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTHONASYNCIODEBUG", "PYTEST_XDIST_WORKER")
 
 UNWANTED_PLUGINS = (
-    "cacheprovider", "doctest", "faulthandler", "junitxml", "legacypath", "logging", "pastebin", "setuponly", "setupplan",
-    "stepwise", "subtests", "threadexception", "unraisableexception", "warnings",
+    "cacheprovider", "doctest", "faulthandler", "junitxml", "legacypath", "logging", "pastebin", "setuponly",
+    "setupplan", "stepwise", "subtests", "threadexception", "unraisableexception", "warnings",
 )  # fmt: skip
 """pytest's own plugins that do over again, per case, what the harness does, or that no case uses."""
 
@@ -280,7 +280,7 @@ def environment() -> dict[str, str]:
     clean = {name: value for name, value in os.environ.items() if name not in UNWANTED_VARIABLES}
     clean["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     if str(ROOT) not in site_folders():
-        # A checkout that is not installed; an installed suite is found where it stands, whatever the current folder has.
+        # A checkout that is not installed. An installed suite is found without, whatever the current folder holds.
         clean["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), clean.get("PYTHONPATH"))))
     if sys.flags.dev_mode:
         clean["PYTHONDEVMODE"] = "1"

@@ -1,11 +1,11 @@
 """Does the target have the feature at all? Asked once, before the cases that need it.
 
-One missing feature must not read as two hundred failures: where the loop answers ``NotImplementedError``, or has no such
-method, the cases of the areas that need it are `unsupported` at once. Any other answer, a wrong one included, means that
-the feature is there, and the cases judge it.
+One missing feature must not read as two hundred failures: where the loop answers ``NotImplementedError``, or has no
+such method, the cases of the areas that need it are `unsupported` at once. Any other answer, a wrong one included,
+means that the feature is there, and the cases judge it.
 
-``python -m conformance.harness.probes TARGET [NAMESPACE]`` runs in a process of its own, because the first use of a loop
-may end it; it tells its parent what it finds as JSON lines.
+``python -m conformance.harness.probes TARGET NAMESPACE [KNOWN…]`` runs in a process of its own, because the first use
+of a loop may end it; it tells its parent what it finds as JSON lines, about the features that are not yet known.
 """
 
 from __future__ import annotations
@@ -175,7 +175,7 @@ def ask(feature: str, loop: Any) -> tuple[bool, str]:
 
 
 def main(arguments: list[str]) -> None:
-    """Check the factory and run every probe that is not named after ``--skip``; one JSON line each, as it happens."""
+    """Check the factory and run every probe that is not known yet; one JSON line each, as it happens."""
     spec, namespace, *known = arguments
     make_current_folder_importable()
     start_clean()

@@ -1,13 +1,13 @@
 """A run: from the options to the sealed report.
 
-First the target is checked and probed in a process of its own; then every selected case runs in a first pass; a crash is
-tried again; failures are tried again as often as the user asks; and what still fails runs once more on the interpreter's
-own asyncio, the control.
+First the target is checked and probed in a process of its own; then every selected case runs in a first pass; a crash
+is tried again; failures are tried again as often as the user asks; and what still fails runs once more on the
+interpreter's own asyncio, the control.
 """
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import json
 import shlex
 import subprocess
@@ -74,7 +74,7 @@ def run(options: RunOptions, watcher: Watcher) -> Report:
     CatalogueError or VersionError for a bad catalogue or profile. Ctrl-C and SIGTERM end the run, not the report:
     it then holds what is measured and is not complete.
     """
-    started, clock = datetime.datetime.now(datetime.UTC), time.monotonic()
+    started, clock = dt.datetime.now(dt.UTC), time.monotonic()
     target = resolve(options.target, options.api)
     catalogue, profile = load(), profile_version(options.profile)
     with tempfile.TemporaryDirectory(prefix="asyncio-conformance-") as folder, _termination_interrupts():

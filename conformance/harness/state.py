@@ -15,7 +15,9 @@ from typing import Any
 
 from attrs import frozen
 
-SIGNALS = tuple(sorted(signal.valid_signals() - {getattr(signal, name, None) for name in ("SIGKILL", "SIGSTOP")}))
+# Nobody can handle the first two; `faulthandler` owns the next five below Python's view, and readline the last.
+NOT_OURS = ("SIGKILL", "SIGSTOP", "SIGSEGV", "SIGFPE", "SIGABRT", "SIGBUS", "SIGILL", "SIGWINCH")
+SIGNALS = tuple(sorted(signal.valid_signals() - {getattr(signal, name, None) for name in NOT_OURS}))
 STATUS = Path("/proc/self/status")
 
 
@@ -23,14 +25,22 @@ OURS = sum(1 << (number - 1) for number in SIGNALS)
 """The signals a program may handle, as the kernel's bit mask: the C library keeps some for itself."""
 
 
-def caught_signals() -> tuple[int, ...]:
+def caught_signals() -> list[int]:
     """The kernel's view of blocked, ignored and caught signals: a handler installed in C shows here, not in Python."""
     try:
         text = STATUS.read_text(encoding="ascii")
     except OSError:
-        return ()
+        return []
     lines = (line for line in text.splitlines() if line.startswith(("SigIgn", "SigCgt", "SigBlk")))
-    return tuple(int(line.partition(":")[2], 16) & OURS for line in lines)
+    return [int(line.partition(":")[2], 16) & OURS for line in lines]
+
+
+def differing_signals(now: list[int], before: list[int]) -> set[int]:
+    """The signals that one of the masks has and its counterpart has not."""
+    different = 0
+    for left, right in zip(now, before, strict=True):
+        different |= left ^ right
+    return {number for number in SIGNALS if different >> (number - 1) & 1}
 
 
 @frozen
@@ -38,7 +48,7 @@ class ProcessState:
     """A snapshot, and the way back to it."""
 
     handlers: dict[int, Any]
-    kernel: tuple[int, ...]
+    kernel: list[int]
     policy: object
     excepthook: Any
     unraisablehook: Any
@@ -94,21 +104,25 @@ class ProcessState:
     def _restore_signals(self) -> list[str]:
         if threading.current_thread() is not threading.main_thread():
             return []
-        changed = []
-        for number, handler in self.handlers.items():
-            if signal.getsignal(number) is not handler:
-                changed.append(f"the handler of {signal.Signals(number).name} stayed replaced")
-        if not changed and caught_signals() != self.kernel:
-            changed.append("signal handling stayed changed below Python's view")
-        if changed:
-            for number, handler in self.handlers.items():
-                with contextlib.suppress(OSError, ValueError, TypeError):
-                    signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        changed = {number for number, handler in self.handlers.items() if signal.getsignal(number) is not handler}
+        below = differing_signals(caught_signals(), self.kernel) - changed
+        for number in changed | below:
+            handler = self.handlers[number]
+            with contextlib.suppress(OSError, ValueError, TypeError):
+                signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        if changed or below:
             if hasattr(signal, "pthread_sigmask"):
                 signal.pthread_sigmask(signal.SIG_SETMASK, ())
+            # What a C library installed before the snapshot cannot be put back from here; from now on it is as it is.
+            self.kernel[:] = caught_signals()
+        sentences = [f"the handler of {signal.Signals(number).name} stayed replaced" for number in sorted(changed)]
+        sentences += [
+            f"the handling of {signal.Signals(number).name} stayed changed, below Python's view"
+            for number in sorted(below)
+        ]
         if signal.set_wakeup_fd(-1) != -1:
-            changed.append("a wake-up descriptor for signals stayed set")
-        return changed
+            sentences.append("a wake-up descriptor for signals stayed set")
+        return sentences
 
     def _restore_asyncio(self) -> list[str]:
         changed = []
