@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -226,6 +227,7 @@ def _facts(report: Report) -> dict[str, str]:
     }
 
 
+@cache
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("reports"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from reports.model import Verdict
 from reports.summary import (
@@ -20,7 +21,7 @@ from reports.summary import (
     suite_errors,
     tally,
 )
-from reports.text import clip, count, one_line, seconds
+from reports.text import clip, count, one_line, plain, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,7 +72,7 @@ def _environment(report: Report) -> str:
     python, platform, target = report.python, report.platform, report.target
     threads = ", free-threaded" if python.free_threaded else ""
     facts = (
-        f"loop `{_code(target.factory)}`, namespace `{_code(target.namespace)}`",
+        f"loop {_code(target.factory)}, namespace {_code(target.namespace)}",
         _escape(f"{python.implementation} {python.version}{threads} on {platform.system} {platform.machine}"),
         _escape(f"documentation of {report.suite.profile}, suite {report.suite.version}"),
         seconds(report.seconds),
@@ -89,7 +90,7 @@ def _blocks(report: Report) -> Iterator[str]:
         for case in bugs:
             assert case.known_bug is not None
             bug = case.known_bug
-            yield f"- `{_code(case.id)}`: {_escape(bug.instead)} ({_escape(bug.versions)}, {_escape(bug.issue)})\n"
+            yield f"- {_code(case.id)}: {_escape(bug.instead)} ({_escape(bug.versions)}, {_escape(bug.issue)})\n"
     lacking = [probe for probe in report.probes if not probe.supported]
     if lacking:
         yield f"\n### Features that the loop lacks ({len(lacking)} of {count(len(report.probes), 'probe')})\n\n"
@@ -128,8 +129,8 @@ def _section(title: str, report: Report, cases: tuple[CaseResult, ...]) -> Itera
 def _heading(finding: Finding) -> str:
     requirement = finding.requirement
     sentence = f": {_escape(requirement.text)}" if requirement else ""
-    link = f" ([documentation]({_tags(one_line(requirement.url))}))" if requirement else ""
-    return f"\n**`{_code(finding.id) or 'no requirement'}`**{sentence}{link}\n\n"
+    link = f" ([documentation]({quote(plain(requirement.url), safe=':/')}))" if requirement else ""
+    return f"\n**{_code(finding.id or 'no requirement')}**{sentence}{link}\n\n"
 
 
 def _case(case: CaseResult) -> str:
@@ -140,9 +141,9 @@ def _case(case: CaseResult) -> str:
         lines.append(f"repeat: {one_line(case.repeat, 1000)}")
     if case.details:
         lines += ["", clip(case.details, DETAILS_LIMIT)]
-    message = f": {_tags(one_line(case.message))}" if case.message else ""
+    message = f": {_escape(case.message)}" if case.message else ""
     # Raw HTML throughout: in it no character of the story can be taken for Markdown, and <pre> may hold blank lines.
-    summary = f"<summary><b>{column(case)}</b> <code>{_tags(one_line(case.id))}</code>{message}</summary>"
+    summary = f"<summary><b>{column(case)}</b> {_code(case.id)}{message}</summary>"
     return f"<details>{summary}\n\n<pre>{html.escape(chr(10).join(lines))}</pre>\n\n</details>\n"
 
 
@@ -150,10 +151,5 @@ def _escape(text: str) -> str:
     return _SPECIAL.sub(lambda match: f"&#{ord(match[0])};", one_line(text))
 
 
-def _tags(text: str) -> str:
-    return _SPECIAL.sub(lambda match: f"&#{ord(match[0])};", text)
-
-
 def _code(text: str) -> str:
-    """For between backticks, where entities are not read."""
-    return one_line(text).replace("`", "'").replace("|", "¦")
+    return f"<code>{_escape(text)}</code>"

@@ -156,8 +156,9 @@ def headline(report: Report) -> str:
         case Outcome.NOTHING_CHECKED:
             return f"Nothing was checked on {name}: none of {count(measured, 'case')} ran to a pass, {verified}."
         case Outcome.CONFORMS:
-            passed = report.totals.cases[Verdict.PASS.value]
-            others = in_words({name: n for name, n in tally(report.cases).items() if name != Verdict.PASS.value})
+            counts = tally(report.cases)
+            passed = counts.pop(Verdict.PASS.value)
+            others = in_words(counts)
             rest = f" ({others})" if others else ""
             return f"{name} conforms: {passed:,} of {count(measured, 'case')} pass{rest}, {verified}."
 

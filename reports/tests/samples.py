@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import attrs
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from fixtures.reports.golden import clean
@@ -24,6 +25,9 @@ from reports.model import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+PATIENT = settings(deadline=None, max_examples=50)
+"""For properties of whole reports: an example takes some milliseconds, on a busy machine much longer."""
 
 HOSTILE = (
     "\x1b[31mred\x1b[0m \x1b]0;title\x07 NUL:\x00 bell:\x07 surrogate:\udc80 non:\ufffe C1:\x9b31m bidi:\u202e "

@@ -14,7 +14,7 @@ from hypothesis import given
 from fixtures.reports import golden as golden_module
 from fixtures.reports.golden import GOLDEN, deviating
 from reports import store
-from reports.tests.samples import any_report, hostile
+from reports.tests.samples import PATIENT, any_report, hostile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +31,7 @@ def edited(change: Callable[[dict[str, Any]], object]) -> str:
 
 
 @given(any_report())
+@PATIENT
 def test_what_is_written_is_read_back(report: Report) -> None:
     assert store.loads(store.dumps(report), "report.json") == report
 

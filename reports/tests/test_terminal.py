@@ -1,0 +1,187 @@
+"""The terminal: fits its width, speaks plainly in a log, and says what to do next."""
+
+from __future__ import annotations
+
+import threading
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from rich.console import Console
+
+from reports.model import CaseResult, Report, Verdict
+from reports.terminal import LiveProgress, PlainProgress, make_console, progress, show
+from reports.tests.samples import PATIENT, any_report, hostile, many, report_of
+
+FOLDER = Path("conformance-report")
+
+
+@pytest.fixture(autouse=True)
+def eighty_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "CI", "LINES"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "xterm-256color")
+
+
+def shown(report: Report) -> str:
+    file = StringIO()
+    show(report, make_console(file), FOLDER)
+    return file.getvalue()
+
+
+class Terminal(StringIO):
+    """A stream that says that it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_the_verdict_comes_first(golden: Report) -> None:
+    words = " ".join(shown(golden).split()[:9])
+    assert "conform" in words or "measured" in words or "at fault" in words
+
+
+def test_it_fits_into_eighty_columns_except_what_is_to_be_copied(golden: Report) -> None:
+    for line in shown(golden).splitlines():
+        assert len(line) <= 80 or line.startswith("  asyncio-conformance run ")
+
+
+def test_a_wide_count_does_not_break_the_table() -> None:
+    assert max(len(line) for line in shown(many(20_000)).splitlines()) <= 110
+
+
+def test_it_names_the_findings_the_report_and_the_command_that_repeats_the_first(deviating: Report) -> None:
+    text = shown(deviating)
+    flat = "".join(text.split())
+    for case in deviating.cases:
+        if case.deviates:
+            assert case.id in flat
+            assert "".join(case.message.split()) in flat
+    first = next(case for case in deviating.cases if case.deviates)
+    assert f"\n  {first.repeat}\n" in text
+    assert f"Report: {FOLDER / 'index.html'}\n" in text
+    assert "sendfile: loop.sendfile() raised NotImplementedError" in text
+    assert "12 of 23" in text
+
+
+def test_of_many_findings_it_shows_ten() -> None:
+    text = shown(many(500))
+    assert "What fails (500 of 500 cases, the first 10)" in text
+    assert text.count("FAIL") == 10
+
+
+def test_a_clean_run_has_no_next_command() -> None:
+    text = shown(report_of([CaseResult("a/b::c", (), "x", Verdict.PASS, 0.1, repeat="again")]))
+    assert "again" not in text
+
+
+def test_without_a_terminal_there_is_no_colour(deviating: Report) -> None:
+    assert "\x1b" not in shown(deviating)
+
+
+def test_no_color_is_respected_on_a_terminal(deviating: Report, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = Terminal()
+    show(deviating, make_console(file))
+    assert "\x1b[1;31m" in file.getvalue()
+    monkeypatch.setenv("NO_COLOR", "1")
+    file = Terminal()
+    show(deviating, make_console(file))
+    assert "31m" not in file.getvalue()
+
+
+@given(any_report())
+@PATIENT
+def test_any_report_can_be_shown(report: Report) -> None:
+    text = shown(report)
+    text.encode()
+    assert not set(text) & {"\x00", "\x07", "\x1b", "\x9b"}
+
+
+def test_hostile_text_can_be_shown() -> None:
+    assert "\x1b" not in shown(hostile())
+
+
+def test_an_encoding_that_lacks_a_character_is_no_error(tmp_path: Path, deviating: Report) -> None:
+    with (tmp_path / "log").open("w", encoding="ascii") as file:
+        show(deviating, make_console(file))
+    assert "deviate" in (tmp_path / "log").read_text(encoding="ascii")
+
+
+@pytest.mark.parametrize(
+    ("stream", "environ", "kind"),
+    [
+        (Terminal(), {}, LiveProgress),
+        (Terminal(), {"CI": "true"}, PlainProgress),
+        (StringIO(), {}, PlainProgress),
+    ],
+)
+def test_progress_suits_the_stream(stream: StringIO, environ: dict[str, str], kind: type) -> None:
+    assert type(progress(make_console(stream), environ)) is kind
+
+
+def test_a_dumb_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    assert type(progress(make_console(Terminal()), {})) is PlainProgress
+
+
+def test_a_log_gets_a_line_for_each_tenth_and_for_what_deviates() -> None:
+    file = StringIO()
+    report = many(100, verdict=Verdict.PASS)
+    bad = CaseResult("a/b::bad", (), "x", Verdict.CRASH, 0.1, message="SIGSEGV (11)")
+    with PlainProgress(make_console(file)) as told:
+        told.collected(101)
+        for case in (bad, *report.cases):
+            told.started(case.id)
+            told.finished(case)
+    lines = file.getvalue().splitlines()
+    assert lines[0] == "running 101 cases"
+    assert lines[1] == "CRASH a/b::bad  SIGSEGV (11)"
+    assert lines[-1] == "101 of 101 cases: 100 pass, 1 crash"
+    assert len(lines) == 12
+
+
+def test_a_log_is_not_flooded() -> None:
+    file = StringIO()
+    with PlainProgress(make_console(file)) as told:
+        told.collected(1000)
+        for case in many(1000).cases:
+            told.finished(case)
+    assert len(file.getvalue().splitlines()) == 22
+
+
+def test_more_verdicts_than_collected_cases_are_no_error() -> None:
+    told = PlainProgress(make_console(StringIO()))
+    for case in many(3).cases:
+        told.finished(case)
+    assert told.done == 3
+
+
+def test_a_terminal_shows_how_far_the_run_is_and_cleans_up(deviating: Report) -> None:
+    file, times = Terminal(), iter(range(1000))
+    console = Console(file=file, width=80, force_terminal=True)
+    threads = threading.active_count()
+    with LiveProgress(console, clock=lambda: float(next(times))) as told:
+        assert "collecting" in file.getvalue()
+        told.collected(len(deviating.cases))
+        for case in deviating.cases:
+            told.started(case.id)
+            assert threading.active_count() == threads
+            told.finished(case)
+    text = file.getvalue()
+    assert "29 of 29 cases" in text
+    assert "CRASH" in text
+    assert text.count("\x1b[?25l") == text.count("\x1b[?25h") == 1
+
+
+def test_drawing_is_throttled() -> None:
+    file = Terminal()
+    console = Console(file=file, width=80, force_terminal=True)
+    with LiveProgress(console, clock=lambda: 0.0) as told:
+        told.collected(20_000)
+        before = len(file.getvalue())
+        for case in many(20_000, verdict=Verdict.PASS).cases:
+            told.started(case.id)
+            told.finished(case)
+        assert len(file.getvalue()) == before
