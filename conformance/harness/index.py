@@ -77,13 +77,13 @@ def _cases_of(file: Path) -> Iterator[IndexedCase]:
     except SyntaxError:
         # A text inside the module that looks like a decorator misled the reduction: read all of it.
         functions, lines = ast.parse(text, str(file)).body, []
-    names = iter(lines)
+    numbers = iter(lines)
+    module = case_id(f"{file.as_posix()}::")
     for function in functions:
         if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef) and function.name.startswith(PREFIX):
-            requirements = tuple(id_ for decorator in function.decorator_list for id_ in _ids(decorator))
-            yield IndexedCase(
-                case_id(f"{file.as_posix()}::{function.name}"), requirements, file, next(names, function.lineno)
-            )
+            requirements = tuple(one for decorator in function.decorator_list for one in _ids(decorator))
+            id_ = module + function.name.removeprefix(PREFIX)
+            yield IndexedCase(id_, requirements, file, next(numbers, function.lineno))
 
 
 def _only_decorators(lines: list[str]) -> tuple[str, list[int]]:

@@ -51,6 +51,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--area", action="append", default=[], dest="areas", help="only cases of this area")
     group.addoption("--page", action="append", default=[], dest="pages", help="only cases of this documentation page")
     group.addoption("--conformance-run", default=None, metavar="FOLDER", help="(internal) folder of the run")
+    group.addoption("--conformance-cases", default=str(CASES), metavar="FOLDER", help="(internal) where cases stand")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -75,6 +76,7 @@ class CaseRunner:
         """``isolated``: this process is the run's own, so it may be limited, cleaned and ended."""
         self._config = config
         self._run = run
+        self._cases = Path(config.getoption("--conformance-cases")).resolve()
         self._worker = worker
         self._isolated = isolated
         self._watch: Watch | None = None
@@ -85,24 +87,24 @@ class CaseRunner:
             start_clean()
 
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        cases = [item for item in items if is_case(item)]
+        cases = [item for item in items if self._is_case(item)]
         if not cases:
             return
         self._selection = Selection.from_config(config, self._run)
         chosen = {item for item in cases if self._selection.wants(item)}
         dropped = [item for item in cases if item not in chosen]
         if dropped:
-            items[:] = [item for item in items if item in chosen or not is_case(item)]
+            items[:] = [item for item in items if item in chosen or not self._is_case(item)]
             config.hook.pytest_deselected(items=dropped)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        cases = [item for item in session.items if is_case(item)]
+        cases = [item for item in session.items if self._is_case(item)]
         if self._run is not None:
             collected = self._run / "collected.json"
             if not collected.exists():
                 # Every worker collects the same; the first to finish tells, and a rename never shows half a file.
                 own = collected.with_suffix(f".{self._worker}")
-                own.write_text(json.dumps(describe_items(cases)), encoding="utf-8")
+                own.write_text(json.dumps(describe_items(cases, self._cases)), encoding="utf-8")
                 own.replace(collected)
         if cases:
             self._watch = Watch(self._run, self._worker)
@@ -114,9 +116,12 @@ class CaseRunner:
             if hasattr(gc, "freeze"):
                 gc.freeze()
 
+    def _is_case(self, item: pytest.Item) -> bool:
+        return item.path.is_relative_to(self._cases)
+
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
-        if not is_case(item) or self._watch is None:
+        if not self._is_case(item) or self._watch is None:
             return (yield)
         self._watch.begin(item.nodeid, budget_of(item))
         self._state = item.stash[CASE_STATE] = CaseState()
@@ -128,7 +133,7 @@ class CaseRunner:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        if not is_case(item) or self._selection is None or self._hygiene is None or self._state is None:
+        if not self._is_case(item) or self._selection is None or self._hygiene is None or self._state is None:
             return
         verdict, reason = self._selection.applies(item)
         if verdict is not Verdict.PASS:
@@ -139,7 +144,7 @@ class CaseRunner:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> object | None:
-        if not is_case(pyfuncitem):
+        if not self._is_case(pyfuncitem):
             return None
         arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
         try:
@@ -175,7 +180,7 @@ class CaseRunner:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
-        if self._state is None or not is_case(item):
+        if self._state is None or not self._is_case(item):
             return report
         error = call.excinfo.value if call.excinfo is not None else None
         self._state.see(report, error)
@@ -205,11 +210,6 @@ def warm_up(config: pytest.Config, watch: Watch) -> None:
         pass
     finally:
         watch.end()
-
-
-def is_case(item: pytest.Item) -> bool:
-    """Whether the item belongs to the suite proper."""
-    return item.path.is_relative_to(CASES)
 
 
 def budget_of(item: pytest.Item) -> float:

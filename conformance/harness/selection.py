@@ -10,7 +10,7 @@ from attrs import frozen
 
 from conformance.catalogue import load, profile_version
 from conformance.harness.features import FEATURES_OF_AREAS
-from conformance.harness.naming import CASES, case_id, page_of
+from conformance.harness.naming import case_id, page_of
 from conformance.target import resolve
 from reports.model import Verdict
 
@@ -121,14 +121,14 @@ def requirements_of(item: pytest.Item) -> list[str]:
     return [str(identifier) for mark in item.iter_markers("requirement") for identifier in mark.args]
 
 
-def describe_items(items: Iterable[pytest.Item]) -> list[dict[str, Any]]:
+def describe_items(items: Iterable[pytest.Item], folder: Path) -> list[dict[str, Any]]:
     """What the run must know of each collected case, also of one whose worker dies."""
     return [
         {
             "id": case_id(item.nodeid),
             "node": item.nodeid,
             "requirements": requirements_of(item),
-            "file": item.path.relative_to(CASES).as_posix(),
+            "file": item.path.relative_to(folder).as_posix(),
             "line": getattr(getattr(item, "obj", None), "__code__", None).co_firstlineno  # type: ignore[union-attr]
             if hasattr(getattr(item, "obj", None), "__code__")
             else (item.location[1] or 0) + 1,
