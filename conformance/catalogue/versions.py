@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
+from functools import cache
 
 from attrs import frozen
 
@@ -30,13 +31,14 @@ class Version:
     minor: int
     micro: int | None = None
 
-    @classmethod
-    def parse(cls, text: str) -> Version:
+    @staticmethod
+    @cache
+    def parse(text: str) -> Version:
         """Read ``"3.13"`` or ``"3.13.3"``; VersionError for anything else."""
         match = _VERSION.fullmatch(text)
         if match is None:
             raise VersionError(f'"{text}" is no Python version; write it as 3.13 or 3.13.3')
-        return cls(int(match[1]), None if match[2] is None else int(match[2]))
+        return Version(int(match[1]), None if match[2] is None else int(match[2]))
 
     @classmethod
     def running(cls) -> Version:
