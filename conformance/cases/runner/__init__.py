@@ -1,0 +1,1 @@
+"""Cases for the runner page of the documentation."""
