@@ -158,11 +158,11 @@ def run(**asked: Any) -> None:
         _check_cases(options.cases)
         make_current_folder_importable()
         _make_folder(options.output)
-        from conformance.session import REFUSALS, run_and_report
+        from conformance.session import Refused, run_and_report
 
         try:
             status = run_and_report(options)
-        except REFUSALS as problem:
+        except Refused as problem:
             raise UserError(str(problem)) from None
     sys.exit(status)
 

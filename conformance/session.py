@@ -5,28 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conformance.harness.run import NothingSelected, run
-from reports import html, junit, markdown, store, terminal
+from reports import terminal
 from reports.model import exit_code
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from conformance.harness.options import RunOptions
     from reports.model import CaseResult, Report
     from reports.terminal import Progress
 
-FILES: dict[str, Callable[[Report], str]] = {
-    "index.html": html.render,
-    "summary.md": markdown.render,
-    "junit.xml": junit.render,
-    # The last: where it stands, the others belong to it.
-    store.REPORT_JSON: store.dumps,
-}
-"""What a run leaves in its output folder."""
 
-REFUSALS = (NothingSelected, store.ReportError)
-"""What the user can change, apart from targets and profiles; each says how in one sentence."""
+class Refused(Exception):
+    """What the user can change, apart from target and profile; the message is one sentence that says how."""
 
 
 class FirstPass:
@@ -59,17 +50,34 @@ class FirstPass:
 def run_and_report(options: RunOptions) -> int:
     """Run the suite as ``options`` ask, write and show the report; the exit code that the design documents.
 
-    Raises what ``conformance.harness.run.run()`` raises, and ``reports.store.NotWritten``.
+    Raises Refused where no case is selected or the report cannot be written, and what
+    ``conformance.harness.run.run()`` raises for targets, profiles and catalogues.
     """
     console = terminal.make_console()
-    with terminal.progress(console) as progress:
-        report = run(options, FirstPass(progress))
+    try:
+        with terminal.progress(console) as progress:
+            report = run(options, FirstPass(progress))
+    except NothingSelected as problem:
+        raise Refused(str(problem)) from None
     write_files(report, options.output)
     terminal.show(report, console, options.output)
     return exit_code(report)
 
 
 def write_files(report: Report, folder: Path) -> None:
-    """Render ``report`` into ``folder``, which exists. Raises ``reports.store.NotWritten``."""
-    for name, render in FILES.items():
-        store.write_text(render(report), folder / name)
+    """Render ``report`` into ``folder``, which exists. Raises Refused where the system does not let it."""
+    # The renderers take a quarter of the time that a run needs to its first case: they are loaded after the last.
+    from reports import html, junit, markdown, store
+
+    files = {
+        "index.html": html.render(report),
+        "summary.md": markdown.render(report),
+        "junit.xml": junit.render(report),
+        # The last: where it stands, the others belong to it.
+        store.REPORT_JSON: store.dumps(report),
+    }
+    try:
+        for name, text in files.items():
+            store.write_text(text, folder / name)
+    except store.ReportError as problem:
+        raise Refused(str(problem)) from None

@@ -227,7 +227,7 @@ def test_wrong_usage_points_at_the_help(command: Command, arguments: list[str]) 
     assert "Traceback" not in err
 
 
-@pytest.mark.parametrize("problem", [TargetError("say this"), store.NotWritten("say this")])
+@pytest.mark.parametrize("problem", [TargetError("say this"), conformance.session.Refused("say this")])
 def test_what_a_run_refuses_is_its_sentence(
     command: Command, monkeypatch: pytest.MonkeyPatch, problem: Exception
 ) -> None:
@@ -292,6 +292,12 @@ def test_a_report_becomes_its_four_files(tmp_path: Path) -> None:
     conformance.session.write_files(report, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"report.json", "index.html", "summary.md", "junit.xml"}
     assert store.read(tmp_path) == report
+
+
+def test_a_report_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    report = store.read(REPORTS / "deviating.json")
+    with pytest.raises(conformance.session.Refused, match=r"index.html cannot be written .*--output"):
+        conformance.session.write_files(report, tmp_path / "absent")
 
 
 def test_progress_counts_the_first_pass_only() -> None:
