@@ -246,8 +246,8 @@ PATIENCE = 3.0
 
 @requirement("run/executor-shutdown-limited")
 def test_run_gives_up_on_the_executors_threads_after_five_minutes_with_a_warning(aio: Any) -> None:
-    # The namespace's own loop on a fast clock: what is checked is the limit that run() sets, and loops of other kinds do
-    # not let their clock be replaced.
+    # On a fast clock, which only a loop class of the namespace lets one make: what is checked is the limit that run()
+    # sets, whatever the loop.
     fast = type("FastLoop", (aio.SelectorEventLoop,), {"time": lambda self: SPEED * aio.SelectorEventLoop.time(self)})
     loop = fast(FastSelector())
     release = threading.Event()
