@@ -11,10 +11,23 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from refloop.barriers import Barrier
+from refloop.callgraph import (
+    FrameCallGraphEntry,
+    FutureCallGraph,
+    capture_call_graph,
+    format_call_graph,
+    future_add_to_awaited_by,
+    future_discard_from_awaited_by,
+    print_call_graph,
+)
+from refloop.conditions import Condition
 from refloop.coroutines import iscoroutine
 from refloop.coroutines import iscoroutinefunction as _iscoroutinefunction
 from refloop.current import get_event_loop, get_running_loop, new_event_loop, set_event_loop
+from refloop.flags import Event
 from refloop.futures import Future, isfuture, wrap_future
+from refloop.gathering import gather
 from refloop.handles import Handle, TimerHandle
 from refloop.identity import (
     AbstractEventLoop,
@@ -48,13 +61,20 @@ from refloop.identity import (
     _unregister_task,
 )
 from refloop.introspection import all_tasks, current_task
+from refloop.locks import Lock
 from refloop.loop import BaseEventLoop, EventLoop, SelectorEventLoop
 from refloop.policies import get_event_loop_policy, set_event_loop_policy
+from refloop.queues import LifoQueue, PriorityQueue, Queue
 from refloop.runners import Runner, run
+from refloop.semaphores import BoundedSemaphore, Semaphore
+from refloop.shielding import shield
 from refloop.sleeping import sleep
 from refloop.spawning import create_eager_task_factory, create_task, eager_task_factory, ensure_future
+from refloop.taskgroups import TaskGroup
 from refloop.tasks import Task
 from refloop.threads import run_coroutine_threadsafe, to_thread
+from refloop.timeouts import Timeout, timeout, timeout_at, wait_for
+from refloop.waiting import ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION, as_completed, wait
 
 if TYPE_CHECKING:
     from refloop.identity import AbstractEventLoopPolicy
@@ -90,43 +110,65 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
+    "ALL_COMPLETED",
+    "FIRST_COMPLETED",
+    "FIRST_EXCEPTION",
     "AbstractEventLoop",
     "AbstractServer",
+    "Barrier",
     "BaseEventLoop",
     "BaseProtocol",
     "BaseTransport",
+    "BoundedSemaphore",
     "BrokenBarrierError",
     "BufferedProtocol",
     "CancelledError",
+    "Condition",
     "DatagramProtocol",
     "DatagramTransport",
+    "Event",
     "EventLoop",
+    "FrameCallGraphEntry",
     "Future",
+    "FutureCallGraph",
     "Handle",
     "IncompleteReadError",
     "InvalidStateError",
+    "LifoQueue",
     "LimitOverrunError",
+    "Lock",
+    "PriorityQueue",
     "Protocol",
+    "Queue",
     "QueueEmpty",
     "QueueFull",
     "QueueShutDown",
     "ReadTransport",
     "Runner",
     "SelectorEventLoop",
+    "Semaphore",
     "SendfileNotAvailableError",
     "SubprocessProtocol",
     "SubprocessTransport",
     "Task",
+    "TaskGroup",
+    "Timeout",
     "TimeoutError",
     "TimerHandle",
     "Transport",
     "WriteTransport",
     "all_tasks",
+    "as_completed",
+    "capture_call_graph",
     "create_eager_task_factory",
     "create_task",
     "current_task",
     "eager_task_factory",
     "ensure_future",
+    "format_call_graph",
+    "future_add_to_awaited_by",
+    "future_discard_from_awaited_by",
+    "gather",
     "get_event_loop",
     "get_event_loop_policy",
     "get_running_loop",
@@ -134,11 +176,17 @@ __all__ = [
     "iscoroutinefunction",
     "isfuture",
     "new_event_loop",
+    "print_call_graph",
     "run",
     "run_coroutine_threadsafe",
     "set_event_loop",
     "set_event_loop_policy",
+    "shield",
     "sleep",
+    "timeout",
+    "timeout_at",
     "to_thread",
+    "wait",
+    "wait_for",
     "wrap_future",
 ]
