@@ -15,14 +15,17 @@ from typing import TYPE_CHECKING, Any
 from refloop.coroutines import iscoroutine, iscoroutinefunction
 from refloop.describing import creation_stack, describe_call
 from refloop.errors import logger
+from refloop.futures import Future
 from refloop.handles import Handle, TimerHandle, WatchHandle
 from refloop.scheduling import Scheduler, refuse_entry
+from refloop.spawning import TaskMaking
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextvars import Context
 
     from refloop.handles import Entry
+    from refloop.identity import AbstractEventLoop
 
 # Documented: callbacks that take this many seconds or more are logged.
 SLOW_CALLBACK_SECONDS = 0.1
@@ -40,7 +43,7 @@ def debug_by_default() -> bool:
     return sys.flags.dev_mode or (not sys.flags.ignore_environment and bool(os.environ.get("PYTHONASYNCIODEBUG")))
 
 
-class DebugMode(Scheduler):
+class DebugMode(TaskMaking):
     """The loop's debug mode.
 
     `slow_callback_duration`: how many seconds a callback may take without being logged in debug mode.
@@ -72,10 +75,18 @@ class DebugMode(Scheduler):
             self._new_foreign_handle = self._recorded_handle
             self._new_timer = self._checked_timer
             self._new_watch = self._checked_watch
+            self._new_future = recorded_future
             self._run_entries = self._run_timed
             self._enqueue = self._checked_enqueue
         else:
-            for name in ("_new_handle", "_new_foreign_handle", "_new_timer", "_new_watch", "_run_entries"):
+            for name in (
+                "_new_handle",
+                "_new_foreign_handle",
+                "_new_timer",
+                "_new_watch",
+                "_new_future",
+                "_run_entries",
+            ):
                 self.__dict__.pop(name, None)
             self._enqueue = self._ready.append
         if self._closed:
@@ -175,6 +186,11 @@ def check_callback(callback: object) -> None:
         raise TypeError(f"a callback cannot be a coroutine or a coroutine function: {callback!r}")
     if not callable(callback):
         raise TypeError(f"a callback must be callable, not {callback!r}")
+
+
+def recorded_future(loop: AbstractEventLoop) -> Future[Any]:
+    """Make a future the ordinary way, by which it asks for debug mode itself."""
+    return Future(loop=loop)
 
 
 def _recorded(handle: Handle) -> Handle:

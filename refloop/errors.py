@@ -70,7 +70,8 @@ class ErrorReporting(AbstractEventLoop):
         A handler that fails is reported in its turn by the default handler, and the loop goes on; only
         `KeyboardInterrupt` and `SystemExit` pass.
 
-        Keeps: loop.call_exception_handler/calls-current-handler, loop.set_exception_handler/handler-runs-in-origin-context,
+        Keeps: loop.call_exception_handler/calls-current-handler,
+        loop.set_exception_handler/handler-runs-in-origin-context,
         loop.call_exception_handler/handler-error-keeps-loop-running,
         loop.default_exception_handler/used-without-custom-handler.
         """

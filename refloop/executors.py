@@ -23,7 +23,7 @@ class Executors(Scheduler):
     _default_executor: concurrent.futures.ThreadPoolExecutor | None = None
     _executor_was_shut_down: bool = False
 
-    def run_in_executor(
+    def run_in_executor(  # type: ignore[override]  # a future of refloop's
         self, executor: concurrent.futures.Executor | None, func: Callable[..., T], *args: Any
     ) -> Future[T]:
         """Call `func(*args)` in `executor`, by default the loop's own thread pool; return a future of its outcome.
@@ -40,7 +40,9 @@ class Executors(Scheduler):
             executor = self._default_executor or self._make_default_executor()
         return wrap_future(executor.submit(func, *args), loop=self)
 
-    def set_default_executor(self, executor: concurrent.futures.ThreadPoolExecutor) -> None:
+    def set_default_executor(  # type: ignore[override]  # any Executor, say the stubs
+        self, executor: concurrent.futures.ThreadPoolExecutor
+    ) -> None:
         """Make `executor` the default one. `TypeError` unless it is a `ThreadPoolExecutor`.
 
         Keeps: loop.set_default_executor/used-for-none-executor, loop.set_default_executor/rejects-other-executors,

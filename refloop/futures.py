@@ -9,7 +9,7 @@ from __future__ import annotations
 import concurrent.futures
 from contextvars import Context, copy_context
 from types import GenericAlias
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar, cast
 
 from refloop.current import get_event_loop
 from refloop.describing import creation_stack, describe_function, describe_value
@@ -17,12 +17,13 @@ from refloop.identity import CancelledError, InvalidStateError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+    from traceback import StackSummary
 
     from refloop.identity import AbstractEventLoop
     from refloop.tasks import Task
 
-    Callback = Callable[[Any], object]
-    Waiter = tuple[Callback, Context] | Task[Any]
+Callback: TypeAlias = "Callable[[Any], object]"
+Waiter: TypeAlias = "tuple[Callback, Context] | Task[Any]"
 
 T = TypeVar("T")
 
@@ -67,21 +68,40 @@ class Future(Generic[T]):
     _cause: CancelledError | None
     _first: Waiter | None
     _more: list[Waiter] | None
+    _log_traceback: bool
+    _asyncio_future_blocking: bool | None
+    _source_traceback: StackSummary
 
-    __class_getitem__ = classmethod(GenericAlias)
+    __class_getitem__ = classmethod(GenericAlias)  # type: ignore[var-annotated]
+
+    _kind: ClassVar[str] = "Future"
 
     def __init__(self, *, loop: AbstractEventLoop | None = None) -> None:
-        # First, because the destructor asks for it, also when there is no loop to be had.
+        # First, because a destructor may ask for it, also when there is no loop to be had.
         self._log_traceback = False
-        self._loop = get_event_loop() if loop is None else loop
+        self._begin(get_event_loop() if loop is None else loop)
+        if self._loop.get_debug():
+            self._source_traceback = creation_stack()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if cls.__module__ != __name__:
+            cls._kind = cls.__name__
+            if not hasattr(cls, "__del__"):
+                # It cannot become a `FailedFuture` and remain what it is, so it has the destructor from the start.
+                cls.__del__ = Future._report_unretrieved  # type: ignore[attr-defined]
+
+    def _begin(self, loop: AbstractEventLoop) -> None:
+        """Set the state of a future that nothing has happened to."""
+        self._loop = loop
         self._state = PENDING
         self._first = None
         self._more = None
         self._exception = None
+        self._log_traceback = False
         # The protocol between futures and tasks of any make: set when a future is yielded from its own `__await__`.
         # That it exists and is not None is what marks an object as future-like.
-        self._asyncio_future_blocking: bool | None = False
-        self._source_traceback = creation_stack() if self._loop.get_debug() else None
+        self._asyncio_future_blocking = False
 
     # State
 
@@ -168,6 +188,8 @@ class Future(Generic[T]):
         self._exception = error
         self._state = FINISHED
         self._log_traceback = True
+        if type(self) in WITHOUT_DESTRUCTOR:
+            self.__class__ = FailedFuture
         self._notify()
 
     def cancel(self, msg: Any = None) -> bool:
@@ -277,39 +299,68 @@ class Future(Generic[T]):
 
     # Diagnosis
 
-    def __del__(self) -> None:
-        """Report an exception that nobody has asked for.
+    def _report_unretrieved(self) -> None:
+        """Report, when the future is collected, an exception that nobody has asked for.
 
         Keeps: Future.set_exception/logs-unretrieved-exception, create_task/logs-unretrieved-exception.
         """
         if self._log_traceback:
-            context = {
-                "message": f"{type(self).__name__} exception was never retrieved",
+            context: dict[str, Any] = {
+                "message": f"{self._kind} exception was never retrieved",
                 "exception": self._exception,
                 "future": self,
             }
-            if self._source_traceback:
-                context["source_traceback"] = self._source_traceback
+            created = self._created_at()
+            if created:
+                context["source_traceback"] = created
             self._loop.call_exception_handler(context)
 
+    def _created_at(self) -> StackSummary | None:
+        """Return the stack of the call that made this future; None unless it was made in debug mode."""
+        return getattr(self, "_source_traceback", None)
+
     def __repr__(self) -> str:
-        return f"<{' '.join([type(self).__name__, *self._describe()])}>"
+        return f"<{' '.join([self._kind, *self._describe()])}>"
 
     def _describe(self) -> list[str]:
         words = [self._state.lower()]
-        if self._state is FINISHED:
-            outcome, value = ("result", self._result) if self._exception is None else ("exception", self._exception)
-            words.append(f"{outcome}={describe_value(value)}")
+        if self._exception is not None:
+            words.append(f"exception={describe_value(self._exception)}")
+        elif self._state is FINISHED:
+            words.append(f"result={describe_value(self._result)}")
         waiters = self._waiters()
         if waiters:
             shown = [_describe_waiter(waiter) for waiter in waiters[:SHOWN_CALLBACKS]]
             if len(waiters) > SHOWN_CALLBACKS:
                 shown.append(f"<{len(waiters) - SHOWN_CALLBACKS} more>")
             words.append(f"cb=[{', '.join(shown)}]")
-        if self._source_traceback:
-            created = self._source_traceback[-1]
-            words.append(f"created at {created.filename}:{created.lineno}")
+        created = self._created_at()
+        if created:
+            words.append(f"created at {created[-1].filename}:{created[-1].lineno}")
         return words
+
+
+class LoopFuture(Future[T]):
+    """What `loop.create_future()` makes outside debug mode: a future whose constructor need not ask for that."""
+
+    __slots__ = ()
+
+    __init__ = Future._begin
+
+
+class FailedFuture(Future[T]):
+    """What a future becomes when it fails: one with a destructor.
+
+    Python calls a destructor for every object of a class that has one. Since most futures do not fail, only those that
+    do pay for it.
+    """
+
+    __slots__ = ()
+
+    __del__ = Future._report_unretrieved
+
+
+WITHOUT_DESTRUCTOR = (Future, LoopFuture)
 
 
 def _describe_waiter(waiter: Waiter) -> str:

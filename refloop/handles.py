@@ -14,6 +14,7 @@ from refloop.identity import StandardHandle, StandardTimerHandle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from traceback import StackSummary
 
     from refloop.scheduling import Scheduler
 
@@ -45,7 +46,8 @@ class Handle(StandardHandle):
 
     _loop: Scheduler
     _callback: Callable[..., object] | None
-    _args: tuple[Any, ...] | None
+    _args: tuple[Any, ...] | None  # type: ignore[assignment]
+    _source_traceback: StackSummary
 
     def __init__(
         self, callback: Callable[..., object], args: tuple[Any, ...], loop: Scheduler, context: Context | None = None
@@ -89,7 +91,11 @@ class Handle(StandardHandle):
             return
         self._callback = None
         try:
-            self._context.run(callback, *self._args)  # type: ignore[misc]
+            # Most callbacks have no arguments, and unpacking none takes longer than the whole call.
+            if self._args:
+                self._context.run(callback, *self._args)
+            else:
+                self._context.run(callback)
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:
@@ -107,7 +113,7 @@ class Handle(StandardHandle):
             context["source_traceback"] = created
         self._loop.call_exception_handler(context)
 
-    def _created_at(self) -> Any:
+    def _created_at(self) -> StackSummary | None:
         """Return the stack of the call that made this handle; None unless it was made in debug mode."""
         return getattr(self, "_source_traceback", None)
 
@@ -129,8 +135,6 @@ class Handle(StandardHandle):
 
 class TimerHandle(Handle, StandardTimerHandle):
     """A callback scheduled with `loop.call_later()` or `loop.call_at()`.
-
-    `_scheduled` says whether the handle is still among the loop's timers, so that they can count their dead.
 
     Keeps: TimerHandle/returned-by-call-later, TimerHandle/inherits-cancellation.
     """
@@ -155,7 +159,6 @@ class TimerHandle(Handle, StandardTimerHandle):
         self._loop = loop
         self._context = copy_context() if context is None else context
         self._cancelled = False
-        self._scheduled = False
 
     def when(self) -> float:
         """Return the deadline, in seconds on the clock of `loop.time()`.
@@ -172,8 +175,10 @@ class TimerHandle(Handle, StandardTimerHandle):
         if self._callback is not None:
             self._cancelled = True
             self._callback = self._args = None
-            if self._scheduled:
-                self._loop._timers.count_cancelled()
+            timers = self._loop._timers
+            timers.before_sweep -= 1
+            if timers.before_sweep < 0:
+                timers.sweep()
 
     def _describe_turn(self) -> list[str]:
         return [f"when={self._when}"]

@@ -41,15 +41,32 @@ from asyncio import (
 )
 from asyncio import Handle as StandardHandle
 from asyncio import TimerHandle as StandardTimerHandle
-from asyncio.tasks import _enter_task, _leave_task, _register_task, _unregister_task
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoopPolicy
+    from abc import ABC, abstractmethod
+
+    class AbstractEventLoopPolicy(ABC):
+        """The base class of policies; said here, since its stub also has what only old versions require."""
+
+        @abstractmethod
+        def get_event_loop(self) -> AbstractEventLoop: ...
+        @abstractmethod
+        def set_event_loop(self, loop: AbstractEventLoop | None) -> None: ...
+        @abstractmethod
+        def new_event_loop(self) -> AbstractEventLoop: ...
+
+    # The documented support of foreign tasks, which the stubs know for asyncio's own task only.
+    def _register_task(task: Any) -> None: ...
+    def _unregister_task(task: Any) -> None: ...
+    def _enter_task(loop: AbstractEventLoop, task: Any) -> None: ...
+    def _leave_task(loop: AbstractEventLoop, task: Any) -> None: ...
 
     class QueueShutDown(Exception):
         """Raised by `Queue.put()` and `Queue.get()` once the queue was shut down (documented from 3.13)."""
 else:
+    from asyncio.tasks import _enter_task, _leave_task, _register_task, _unregister_task
+
     # From 3.14 the public name of the policies' base class warns when it is looked up; the private one does not.
     AbstractEventLoopPolicy = getattr(asyncio.events, "_AbstractEventLoopPolicy", None) or getattr(
         asyncio.events, "AbstractEventLoopPolicy", object

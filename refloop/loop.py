@@ -25,11 +25,10 @@ from refloop.polling import SelectorPoller, default_poller
 from refloop.signals import SignalHandling
 from refloop.spawning import ensure_future
 from refloop.tasks import Task
-from refloop.watching import DescriptorWatching
 
 if TYPE_CHECKING:
     import selectors
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Generator
 
     from refloop.polling import Poller
 
@@ -44,7 +43,7 @@ class BaseEventLoop(DebugMode, AsyncGenerators, Executors, SignalHandling):
         if debug_by_default():
             self.set_debug(True)
 
-    def run_until_complete(self, future: Awaitable[T]) -> T:
+    def run_until_complete(self, future: Awaitable[T] | Generator[Any, None, T]) -> T:
         """Run until `future` is done; return its result or raise its exception. A coroutine is run as a task.
 
         `RuntimeError` when the loop is stopped before, is closed or runs already, or another runs in this thread.

@@ -8,12 +8,8 @@ from __future__ import annotations
 
 import threading
 import warnings
-from typing import TYPE_CHECKING
 
 from refloop.identity import AbstractEventLoop, AbstractEventLoopPolicy
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 class DefaultEventLoopPolicy(AbstractEventLoopPolicy):
@@ -22,8 +18,6 @@ class DefaultEventLoopPolicy(AbstractEventLoopPolicy):
     Keeps: DefaultEventLoopPolicy/one-loop-per-thread, DefaultEventLoopPolicy/raises-without-loop,
     DefaultEventLoopPolicy/raises-in-other-threads, DefaultEventLoopPolicy/creates-selector-loop-on-unix.
     """
-
-    _loop_factory: Callable[[], AbstractEventLoop] | None = None
 
     def __init__(self) -> None:
         self._thread = _ThreadState()
@@ -56,7 +50,7 @@ class DefaultEventLoopPolicy(AbstractEventLoopPolicy):
         # Looked up late: the loop is built on modules that ask for the current loop.
         from refloop.loop import EventLoop
 
-        return EventLoop() if self._loop_factory is None else self._loop_factory()
+        return EventLoop()  # type: ignore[abstract]  # the transports' methods are the abstract class's own
 
 
 class _ThreadState(threading.local):

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 # `select()` and friends take a C int or timeval; a day is far inside, and waking once a day costs nothing.
 LONGEST_WAIT = 24 * 3600.0
 
+# Room for the answers of one poll; a busy server seldom has more descriptors ready at once.
+MOST_AT_ONCE = 512
+
 
 class Poller(ABC):
     """What a loop asks for ready descriptors."""
@@ -35,8 +38,11 @@ class Poller(ABC):
         """
 
     @abstractmethod
-    def poll(self, timeout: float | None) -> Sequence[tuple[int, int]]:
-        """Wait at most `timeout` seconds (None: without limit, 0: not at all) and return what is ready."""
+    def poll(self, timeout: float | None, at_most: int, /) -> Sequence[tuple[int, int]]:
+        """Wait at most `timeout` seconds (None: without limit, 0: not at all) and return what is ready.
+
+        `at_most`: how many descriptors the answer may name; the next answer names the others.
+        """
 
     @abstractmethod
     def close(self) -> None:
@@ -66,7 +72,7 @@ class SelectorPoller(Poller):
         else:
             self._selector.unregister(fd)
 
-    def poll(self, timeout: float | None) -> Sequence[tuple[int, int]]:
+    def poll(self, timeout: float | None, _at_most: int, /) -> Sequence[tuple[int, int]]:
         return [(key.fd, mask) for key, mask in self._selector.select(timeout)]
 
     def close(self) -> None:
@@ -84,9 +90,9 @@ if sys.platform == "linux":
 
         def __init__(self) -> None:
             self._epoll = select.epoll()
-            self._ask = self._epoll.poll
             self._watched: set[int] = set()
-            self._room = 1
+            # The system's own method, with no call of ours around it.
+            self.poll = self._epoll.poll  # type: ignore[method-assign]
 
         def watch(self, fd: int, reading: bool, writing: bool) -> None:
             events = (select.EPOLLIN if reading else 0) | (select.EPOLLOUT if writing else 0)
@@ -108,10 +114,9 @@ if sys.platform == "linux":
             else:
                 self._epoll.register(fd, events)
                 self._watched.add(fd)
-            self._room = len(self._watched) + 1
 
-        def poll(self, timeout: float | None) -> Sequence[tuple[int, int]]:
-            return self._ask(timeout, self._room)
+        def poll(self, timeout: float | None, at_most: int, /) -> Sequence[tuple[int, int]]:
+            return self._epoll.poll(timeout, at_most)
 
         def close(self) -> None:
             self._epoll.close()

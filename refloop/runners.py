@@ -79,9 +79,9 @@ class Runner:
     def run(self, coro: Awaitable[T], *, context: Context | None = None) -> T:
         """Run `coro`, any awaitable, as the main task; return its result or raise its exception.
 
-        It runs in `context`, by default the runner's own. The first Ctrl-C cancels the main task, and its end so brought
-        about raises `KeyboardInterrupt`; the second raises it at once. `RuntimeError` when a loop runs in this thread
-        already or the runner is closed, `TypeError` for what cannot be awaited.
+        It runs in `context`, by default the runner's own. The first Ctrl-C cancels the main task and, once that has
+        ended so, raises `KeyboardInterrupt`; the second raises it at once. `RuntimeError` when a loop runs in this
+        thread already or the runner is closed, `TypeError` for what cannot be awaited.
 
         Keeps: Runner.run/accepts-documented-arguments, Runner.run/returns-coroutine-result,
         Runner.run/raises-coroutine-exception, Runner.run/accepts-context-keyword,
@@ -93,10 +93,11 @@ class Runner:
         if not iscoroutine(coro) and not inspect.isawaitable(coro):
             raise TypeError(f"An asyncio.Future, a coroutine or an awaitable is required, got {coro!r}")
         loop, own_context = self._initialize()
-        main = loop.create_task(coro if iscoroutine(coro) else _await(coro), context=context or own_context)
+        main: Any = loop.create_task(coro if iscoroutine(coro) else _await(coro), context=context or own_context)
         with _Interruption(loop, main) as interruption:
             try:
-                return loop.run_until_complete(main)
+                result: T = loop.run_until_complete(main)
+                return result
             except CancelledError:
                 if interruption.cancelled_main and main.uncancel() == 0:
                     raise KeyboardInterrupt from None
@@ -115,7 +116,7 @@ class Runner:
         try:
             cancel_leftover_tasks(loop)
             loop.run_until_complete(loop.shutdown_asyncgens())
-            loop.run_until_complete(loop.shutdown_default_executor(EXECUTOR_SHUTDOWN_SECONDS))
+            loop.run_until_complete(_shut_executor_down(loop))
         finally:
             if self._set_current:
                 current.set_event_loop(None)
@@ -144,7 +145,8 @@ class _Interruption:
 
     Only in the main thread, and only where Python's own handler is in place: a handler of the program's is kept.
 
-    Keeps: keyboard-interruption/installs-temporary-sigint-handler, keyboard-interruption/first-sigint-cancels-main-task,
+    Keeps: keyboard-interruption/installs-temporary-sigint-handler,
+    keyboard-interruption/first-sigint-cancels-main-task,
     keyboard-interruption/raises-keyboardinterrupt-after-cancellation,
     keyboard-interruption/second-sigint-raises-keyboardinterrupt.
     """
@@ -237,6 +239,15 @@ async def _wait_for_all(loop: AbstractEventLoop, tasks: set[Any]) -> None:
     for task in tasks:
         task.add_done_callback(one_done)
     await all_done
+
+
+async def _shut_executor_down(loop: Any) -> None:
+    try:
+        shutdown = loop.shutdown_default_executor(EXECUTOR_SHUTDOWN_SECONDS)
+    except TypeError:
+        # A loop of another make, from before 3.12, which takes no timeout.
+        shutdown = loop.shutdown_default_executor()
+    await shutdown
 
 
 async def _await(awaitable: Awaitable[T]) -> T:

@@ -16,12 +16,13 @@ import sys
 import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from heapq import heappush
+from typing import TYPE_CHECKING, TypeVarTuple
 
 from refloop.errors import ErrorReporting
 from refloop.handles import Handle, TimerHandle, WatchHandle
 from refloop.identity import _get_running_loop, _set_running_loop
-from refloop.polling import LONGEST_WAIT, Waker
+from refloop.polling import LONGEST_WAIT, MOST_AT_ONCE, Waker
 from refloop.timers import Timers
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
     from refloop.handles import Entry, Watch
     from refloop.polling import Poller
+
+Args = TypeVarTuple("Args")
 
 CLOCK_RESOLUTION = time.get_clock_info("monotonic").resolution
 
@@ -62,7 +65,7 @@ class Scheduler(ErrorReporting):
 
     # Scheduling
 
-    def call_soon(self, callback: Callable[..., object], *args: Any, context: Context | None = None) -> Handle:
+    def call_soon(self, callback: Callable[[*Args], object], *args: *Args, context: Context | None = None) -> Handle:
         """Run `callback(*args)` in the next turn of the loop, after everything scheduled before it.
 
         It runs in `context`, by default a copy of the current one. Returns a handle with which it can be cancelled.
@@ -77,7 +80,7 @@ class Scheduler(ErrorReporting):
         return handle
 
     def call_soon_threadsafe(
-        self, callback: Callable[..., object], *args: Any, context: Context | None = None
+        self, callback: Callable[[*Args], object], *args: *Args, context: Context | None = None
     ) -> Handle:
         """Like `call_soon()`, from any thread and from signal handlers; a loop that waits for I/O wakes.
 
@@ -93,7 +96,7 @@ class Scheduler(ErrorReporting):
         return handle
 
     def call_later(
-        self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+        self, delay: float, callback: Callable[[*Args], object], *args: *Args, context: Context | None = None
     ) -> TimerHandle:
         """Run `callback(*args)` once `delay` seconds have passed; else like `call_at()`.
 
@@ -101,10 +104,16 @@ class Scheduler(ErrorReporting):
         """
         if delay is None:
             raise TypeError("delay must be a number of seconds, not None")
-        return self.call_at(self.time() + delay, callback, *args, context=context)
+        if self._closed:
+            raise RuntimeError("Event loop is closed")
+        when = self.time() + delay
+        timer = self._new_timer(when, callback, args, self, context)
+        timers = self._timers
+        heappush(timers.heap, (when, timers.next_number(), timer))
+        return timer
 
     def call_at(
-        self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+        self, when: float, callback: Callable[[*Args], object], *args: *Args, context: Context | None = None
     ) -> TimerHandle:
         """Run `callback(*args)` once `time()` has come to `when`, or up to one resolution of the clock earlier.
 
@@ -119,7 +128,8 @@ class Scheduler(ErrorReporting):
         if self._closed:
             raise RuntimeError("Event loop is closed")
         timer = self._new_timer(when, callback, args, self, context)
-        self._timers.add(timer)
+        timers = self._timers
+        heappush(timers.heap, (when, timers.next_number(), timer))
         return timer
 
     def time(self) -> float:
@@ -193,7 +203,7 @@ class Scheduler(ErrorReporting):
                 timeout = self._time_left()
             else:
                 timeout = None
-            for fd, mask in poll(timeout):
+            for fd, mask in poll(timeout, MOST_AT_ONCE):
                 if mask & readable and fd in readers:
                     ready.append(readers[fd])
                 if mask & writable and fd in writers:
@@ -260,7 +270,7 @@ class Scheduler(ErrorReporting):
         self._waker.close()
 
 
-def refuse_entry(entry: Entry) -> None:
+def refuse_entry(_: Entry) -> None:
     """Stand in for a closed loop's queue.
 
     Keeps: loop.close/close-is-irreversible.

@@ -7,19 +7,22 @@ otherwise be heard only when the wait ends.
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import sys
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVarTuple
 
-from refloop.coroutines import iscoroutine, iscoroutinefunction
+from refloop.coroutines import iscoroutinefunction
 from refloop.watching import DescriptorWatching
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
+
+Args = TypeVarTuple("Args")
 
 
 class SignalCallback(NamedTuple):
@@ -36,7 +39,7 @@ class SignalHandling(DescriptorWatching):
     _signal_callbacks: dict[int, SignalCallback] | None = None
     _signal_sockets: tuple[socket.socket, socket.socket] | None = None
 
-    def add_signal_handler(self, sig: int, callback: Callable[..., object], *args: Any) -> None:
+    def add_signal_handler(self, sig: int, callback: Callable[[*Args], object], *args: *Args) -> None:
         """Call `callback(*args)` in the loop when signal `sig` arrives. Replaces the signal's former handler.
 
         Only for the main thread. `ValueError` for a number that is no signal; `RuntimeError` when the handler cannot
@@ -46,10 +49,9 @@ class SignalHandling(DescriptorWatching):
         loop.add_signal_handler/replaces-previous-handler, loop.add_signal_handler/raises-for-invalid-signal,
         loop.add_signal_handler/raises-when-installing-fails, loop.add_signal_handler/main-thread-only.
         """
-        if sys.platform == "win32":
-            raise NotImplementedError("Windows has no signals to be handled by a loop")
-        if iscoroutine(callback) or iscoroutinefunction(callback):
-            raise TypeError("coroutines cannot be used with add_signal_handler()")
+        _refuse_on_windows()
+        if iscoroutinefunction(callback) or not callable(callback):
+            raise TypeError(f"a signal's callback must be a plain callable, not {callback!r}")
         _check_signal(sig)
         self._check_closed()
         if threading.current_thread() is not threading.main_thread():
@@ -62,8 +64,9 @@ class SignalHandling(DescriptorWatching):
         except OSError as error:
             self._forget_signal_sockets_if_unused()
             raise RuntimeError(f"signal {sig} cannot be caught") from error
-        callbacks = self._signal_callbacks = self._signal_callbacks or {}
-        callbacks[sig] = SignalCallback(callback, args)
+        if self._signal_callbacks is None:
+            self._signal_callbacks = {}
+        self._signal_callbacks[sig] = SignalCallback(callback, args)
 
     def remove_signal_handler(self, sig: int) -> bool:
         """Give signal `sig` its default handling back and return True; False when no handler was set for it.
@@ -71,8 +74,7 @@ class SignalHandling(DescriptorWatching):
         Keeps: loop.remove_signal_handler/returns-true-when-removed,
         loop.remove_signal_handler/returns-false-without-handler.
         """
-        if sys.platform == "win32":
-            raise NotImplementedError("Windows has no signals to be handled by a loop")
+        _refuse_on_windows()
         _check_signal(sig)
         callbacks = self._signal_callbacks or {}
         if sig not in callbacks:
@@ -130,6 +132,15 @@ class SignalHandling(DescriptorWatching):
                 self.remove_signal_handler(sig)
         self._signal_callbacks = None
         self._forget_signal_sockets_if_unused()
+
+
+def _refuse_on_windows() -> None:
+    """Raise `NotImplementedError` where there are no signals for a loop to handle.
+
+    Keeps: loop.add_signal_handler/unsupported-on-windows, loop.remove_signal_handler/unsupported-on-windows.
+    """
+    if os.name == "nt":
+        raise NotImplementedError("Windows has no signals that a loop could handle")
 
 
 def _check_signal(sig: int) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from refloop.coroutines import iscoroutine
 from refloop.current import get_event_loop
-from refloop.futures import Future, isfuture
+from refloop.futures import Future, LoopFuture, isfuture
 from refloop.identity import get_running_loop
 from refloop.scheduling import Scheduler
 from refloop.tasks import Task
@@ -29,16 +29,21 @@ T = TypeVar("T")
 class TaskMaking(Scheduler):
     """The loop's own futures and tasks, and the factory that may take their place."""
 
+    # Replaced in debug mode; see `debug`.
+    _new_future: Callable[[AbstractEventLoop], Future[Any]] = LoopFuture
+
     _task_factory: TaskFactory | None = None
 
-    def create_future(self) -> Future[Any]:
+    def create_future(self) -> Future[Any]:  # type: ignore[override]  # a future of refloop's
         """Return a pending future bound to this loop.
 
         Keeps: loop.create_future/returns-pending-loop-future, Future/create-future-makes-instances.
         """
-        return Future(loop=self)
+        return self._new_future(self)
 
-    def create_task(self, coro: Coroutine[Any, Any, T] | Generator[Any, Any, T], **kwargs: Any) -> Task[T]:
+    def create_task(  # type: ignore[override]  # a task of refloop's
+        self, coro: Coroutine[Any, Any, T] | Generator[Any, Any, T], **kwargs: Any
+    ) -> Task[T]:
         """Schedule `coro` to run and return its task. All keywords go to the task factory or else to `Task`.
 
         These are `name`, `context` and `eager_start`, and whatever else the factory takes. `RuntimeError` when the
@@ -56,7 +61,7 @@ class TaskMaking(Scheduler):
             return Task(coro, loop=self, **kwargs)
         return cast("Task[T]", self._task_factory(self, coro, **kwargs))
 
-    def set_task_factory(self, factory: TaskFactory | None) -> None:
+    def set_task_factory(self, factory: TaskFactory | None) -> None:  # type: ignore[override]
         """Make `factory(loop, coro, **kwargs)` make the tasks; None restores the default.
 
         `TypeError` for a factory that is neither callable nor None.
@@ -67,7 +72,7 @@ class TaskMaking(Scheduler):
             raise TypeError(f"a task factory must be callable or None, not {factory!r}")
         self._task_factory = factory
 
-    def get_task_factory(self) -> TaskFactory | None:
+    def get_task_factory(self) -> TaskFactory | None:  # type: ignore[override]
         """Return the task factory, or None for the default one.
 
         Keeps: loop.get_task_factory/returns-set-factory, loop.get_task_factory/returns-none-for-default.
@@ -86,7 +91,7 @@ def create_task(coro: Coroutine[Any, Any, T] | Generator[Any, Any, T], **kwargs:
     return cast("Task[T]", get_running_loop().create_task(coro, **kwargs))
 
 
-def ensure_future(obj: Awaitable[T], *, loop: AbstractEventLoop | None = None) -> Future[T]:
+def ensure_future(obj: Awaitable[T] | Generator[Any, None, T], *, loop: AbstractEventLoop | None = None) -> Future[T]:
     """Return `obj` itself if it is a future, else a task of `loop` that awaits it.
 
     `TypeError` when it cannot be awaited; `ValueError` for a future of another loop than `loop`.
@@ -128,7 +133,9 @@ def create_eager_task_factory(custom_task_constructor: Callable[..., Any]) -> Ta
     create_eager_task_factory/passes-task-init-arguments, create_eager_task_factory/result-fits-set-task-factory.
     """
 
-    def factory(loop: AbstractEventLoop, coro: Any, *, eager_start: bool | None = True, **kwargs: Any) -> Future[Any]:
+    def factory(
+        loop: AbstractEventLoop, coro: Any, /, *, eager_start: bool | None = True, **kwargs: Any
+    ) -> Future[Any]:
         task: Future[Any] = custom_task_constructor(coro, loop=loop, eager_start=eager_start, **kwargs)
         return task
 

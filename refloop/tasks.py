@@ -61,7 +61,7 @@ class Task(Future[T]):
         "_name",
     )
 
-    _coro: Coroutine[Any, Any, T] | Generator[Any, Any, T] | None
+    _coro: Any  # None after an eager start that was all there was to do
     _enqueue: Callable[[Task[Any]], None]
     _fut_waiter: Any
 
@@ -78,13 +78,9 @@ class Task(Future[T]):
         self._log_traceback = self._log_destroy_pending = False
         if not iscoroutine(coro):
             raise TypeError(f"a coroutine was expected, got {coro!r}")
-        self._loop = loop = get_event_loop() if loop is None else loop
-        self._state = PENDING
-        self._first = None
-        self._more = None
-        self._exception = None
-        self._asyncio_future_blocking = False
-        self._source_traceback = creation_stack() if loop.get_debug() else None
+        if loop is None:
+            loop = get_event_loop()
+        self._begin(loop)
         self._coro = coro
         self._name = next_number() if name is None else str(name)
         self._context = copy_context() if context is None else context
@@ -97,6 +93,8 @@ class Task(Future[T]):
         except AttributeError:
             # Another make of loop: it runs callbacks only.
             self._enqueue = functools.partial(_enqueue_in, loop)
+        if loop.get_debug():
+            self._source_traceback = creation_stack()
         _register_task(self)
         if eager_start and loop.is_running():
             self._start_eagerly()
@@ -119,10 +117,8 @@ class Task(Future[T]):
             if self._must_cancel:
                 self._must_cancel = False
                 error = self._make_cancelled_error()
-            if error is None:
-                awaited = self._context.run(coro.send, None)
-            else:
-                awaited = self._context.run(coro.throw, error)
+            run = self._context.run
+            awaited = run(coro.send, None) if error is None else run(coro.throw, error)
         except StopIteration as stop:
             self._end_with_result(stop.value)
         except CancelledError as cancelled:
@@ -201,14 +197,14 @@ class Task(Future[T]):
     def _end_with_exception(self, error: BaseException) -> None:
         super().set_exception(_without_this_frame(error))
 
-    def set_result(self, result: T) -> NoReturn:
+    def set_result(self, result: T) -> NoReturn:  # noqa: ARG002
         """Raise `RuntimeError`: the coroutine gives the result.
 
         Keeps: Task/rejects-set-result-and-exception.
         """
         raise RuntimeError("Task does not support set_result operation")
 
-    def set_exception(self, exception: BaseException | type[BaseException]) -> NoReturn:
+    def set_exception(self, exception: BaseException | type[BaseException]) -> NoReturn:  # noqa: ARG002
         """Raise `RuntimeError`: the coroutine gives the exception.
 
         Keeps: Task/rejects-set-result-and-exception.
@@ -257,7 +253,7 @@ class Task(Future[T]):
 
     # Introspection
 
-    def get_coro(self) -> Coroutine[Any, Any, T] | Generator[Any, Any, T] | None:
+    def get_coro(self) -> Any:
         """Return the coroutine, or None if it ended in an eager start.
 
         Keeps: Task.get_coro/returns-wrapped-coroutine.
@@ -309,10 +305,11 @@ class Task(Future[T]):
         """
         if self._log_destroy_pending and self._state is PENDING:
             context = {"task": self, "message": "Task was destroyed but it is pending!"}
-            if self._source_traceback:
-                context["source_traceback"] = self._source_traceback
+            created = self._created_at()
+            if created:
+                context["source_traceback"] = created
             self._loop.call_exception_handler(context)
-        super().__del__()
+        self._report_unretrieved()
 
     def _describe(self) -> list[str]:
         state, *more = super()._describe()

@@ -3,12 +3,14 @@
 The heap holds tuples `(deadline, number, handle)`: Python compares them in C and, since numbers differ, never reaches
 the handles. Timers with equal deadlines run in the order in which they were made, which is more than is promised.
 
+`call_at()` and `call_later()` push onto the heap themselves; what else is done with it is done here.
+
 A cancelled timer stays in the heap until it comes to the top, or until so many are dead that a sweep pays.
 """
 
 from __future__ import annotations
 
-from heapq import heapify, heappop, heappush
+from heapq import heapify, heappop
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -22,28 +24,24 @@ SWEEP_AT_LEAST = 64
 
 
 class Timers:
-    """The scheduled timers of one loop, soonest first."""
+    """The scheduled timers of one loop, soonest first.
 
-    __slots__ = ("_cancelled", "_number", "heap")
+    `before_sweep`: how many more cancellations to leave in the heap. Handles count it down themselves.
+    """
+
+    __slots__ = ("before_sweep", "heap", "next_number")
 
     def __init__(self) -> None:
         self.heap: list[tuple[float, int, TimerHandle]] = []
-        self._number = count().__next__
-        self._cancelled = 0
+        self.before_sweep = SWEEP_AT_LEAST
+        self.next_number = count().__next__
 
-    def add(self, handle: TimerHandle) -> None:
-        """Schedule `handle` for its deadline."""
-        handle._scheduled = True
-        heappush(self.heap, (handle._when, self._number(), handle))
-
-    def count_cancelled(self) -> None:
-        """Note that one more of the scheduled handles was cancelled; sweep when they are the majority."""
-        self._cancelled += 1
-        if self._cancelled > SWEEP_AT_LEAST and self._cancelled * 2 > len(self.heap):
-            # In place: the loop's run holds on to the list.
-            self.heap[:] = [timer for timer in self.heap if not timer[2]._cancelled]
-            heapify(self.heap)
-            self._cancelled = 0
+    def sweep(self) -> None:
+        """Take the cancelled timers out of the heap. The next sweep is due when as many are cancelled as are left."""
+        # In place: the loop's run holds on to the list.
+        self.heap[:] = [timer for timer in self.heap if not timer[2]._cancelled]
+        heapify(self.heap)
+        self.before_sweep = max(SWEEP_AT_LEAST, len(self.heap))
 
     def next_deadline(self) -> float | None:
         """Return the soonest deadline, having dropped cancelled timers before it; None without timers."""
@@ -53,7 +51,6 @@ class Timers:
             if not handle._cancelled:
                 return when
             heappop(heap)
-            self._cancelled -= 1
         return None
 
     def move_due(self, now: float, ready: deque[Entry]) -> None:
@@ -64,13 +61,9 @@ class Timers:
         heap = self.heap
         while heap and heap[0][0] <= now:
             handle = heappop(heap)[2]
-            if handle._cancelled:
-                self._cancelled -= 1
-            else:
-                handle._scheduled = False
+            if not handle._cancelled:
                 ready.append(handle)
 
     def clear(self) -> None:
         """Forget all timers."""
         self.heap.clear()
-        self._cancelled = 0

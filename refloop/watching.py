@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVarTuple
 
 from refloop.scheduling import Scheduler
 
@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from refloop.handles import Watch
+
+Args = TypeVarTuple("Args")
 
 
 class DescriptorWatching(Scheduler):
@@ -19,7 +21,7 @@ class DescriptorWatching(Scheduler):
     finds the descriptor ready, until it is cancelled.
     """
 
-    def add_reader(self, fd: Any, callback: Callable[..., object], *args: Any) -> None:
+    def add_reader(self, fd: Any, callback: Callable[[*Args], object], *args: *Args) -> None:
         """Call `callback(*args)` in each turn in which `fd`, a number or something with `fileno()`, can be read.
 
         Replaces the callback for reading `fd` if there is one. `OSError` for what cannot be watched, as regular files.
@@ -38,7 +40,7 @@ class DescriptorWatching(Scheduler):
         """
         return self._unwatch_reader(descriptor_of(fd))
 
-    def add_writer(self, fd: Any, callback: Callable[..., object], *args: Any) -> None:
+    def add_writer(self, fd: Any, callback: Callable[[*Args], object], *args: *Args) -> None:
         """Call `callback(*args)` in each turn in which `fd`, a number or something with `fileno()`, can be written.
 
         Replaces the callback for writing `fd` if there is one. `OSError` for what cannot be watched, as regular files.
