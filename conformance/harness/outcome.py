@@ -6,6 +6,7 @@ to the journal, from the journal to the run, which makes a :class:`reports.model
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import pytest
@@ -21,6 +22,9 @@ LONGEST_VALUE = 4_000
 """Characters kept of an expected or seen value."""
 LONGEST_DETAILS = 60_000
 """Characters kept of a story: enough for any traceback, bounded for a target that prints without end."""
+
+
+BARE_ASSERTION = re.compile(r"assert (not )?(True|False|None)")
 
 
 class Outcome(TypedDict):
@@ -100,8 +104,12 @@ def one_line(report: pytest.TestReport, error: BaseException | None) -> str:
     """What went wrong, in one line."""
     crash = getattr(report.longrepr, "reprcrash", None)
     text: str = crash.message if crash is not None else f"{type(error).__name__}: {error}"
-    first = text.strip().partition("\n")[0]
-    return first.removeprefix("AssertionError: ")
+    lines = [line.strip() for line in text.strip().splitlines()] or [""]
+    first = lines[0].removeprefix("AssertionError: ")
+    if BARE_ASSERTION.fullmatch(first) and len(lines) > 1 and lines[1].startswith("+"):
+        # "assert False" tells nothing; pytest's next line says what was false.
+        return f"{first} {lines[1].removeprefix('+').strip()}"
+    return first
 
 
 def short(value: Any) -> str:
