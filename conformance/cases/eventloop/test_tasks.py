@@ -406,7 +406,7 @@ def test_create_task_returns_a_compatible_object_that_is_no_task(loop: AbstractE
         def __getattr__(self, name: str) -> Any:
             return getattr(self.task, name)
 
-    made: list[object] = []
+    made: list[Any] = []
 
     def factory(loop: AbstractEventLoop, coroutine: Any, **keywords: Any) -> Any:
         made.append(Compatible(aio.Task(coroutine, loop=loop, **keywords)))

@@ -41,10 +41,17 @@ async def test_wait_for_raises_timeouterror_when_its_deadline_passed(loop: Abstr
 @on_loops(PLAIN, DEBUG, EAGER)
 @requirement("TimeoutError/raised-when-deadline-passes")
 async def test_as_completed_raises_timeouterror_when_its_deadline_passed(loop: AbstractEventLoop, aio: Any) -> None:
-    future = loop.create_future()
+    first = next(iter(aio.as_completed([loop.create_future()], timeout=DEADLINE)))
     with pytest.raises(aio.TimeoutError):
-        for each in aio.as_completed([future], timeout=DEADLINE):
-            await each
+        await first
+
+
+@on_loops(PLAIN, DEBUG, EAGER)
+@requirement("TimeoutError/raised-when-deadline-passes")
+async def test_timeout_raises_timeouterror_when_its_deadline_passed(loop: AbstractEventLoop, aio: Any) -> None:
+    with pytest.raises(aio.TimeoutError):
+        async with aio.timeout(DEADLINE):
+            await wait_for_ever(loop)
 
 
 @on_loops(PLAIN, DEBUG, EAGER)
