@@ -109,9 +109,9 @@ def test_python_m_does_the_same() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["run", "--help"], ["targets"], ["requirements"], ["requirements", "--json"]],
+    [["--help"], ["run", "--help"], ["targets"], ["requirements", "--json"], ["run", "uvlop"]],
 )
-def test_help_and_lists_import_nothing_heavy(arguments: list[str]) -> None:
+def test_help_lists_and_mistakes_import_nothing_heavy(arguments: list[str]) -> None:
     program = (
         "import sys\nfrom conformance.cli import main\n"
         f"try: main({arguments!r})\nexcept SystemExit: pass\n"
@@ -208,12 +208,13 @@ def test_unchecked_leaves_out_what_cases_harness_or_a_reason_cover(command: Comm
     ],
 )
 def test_a_mistake_is_one_sentence_on_standard_error_and_exit_code_2(
-    command: Command, arguments: list[str], sentence: str
+    command: Command, tmp_path: Path, arguments: list[str], sentence: str
 ) -> None:
     status, out, err = command(*arguments)
     assert (status, out) == (2, "")
     assert err.startswith(sentence)
     assert err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -246,13 +247,13 @@ def test_a_run_without_arguments_tests_refloop(command: Command, asked: list[Run
 
 def test_a_run_gets_every_option(command: Command, asked: list[RunOptions], tmp_path: Path) -> None:
     command(
-        *("run", "uvloop", "--api", "mylib.aio", "--profile", "3.12", "--output", "deep/down", "-n", "3"),
+        *("run", "asyncio", "--api", "mylib.aio", "--profile", "3.12", "--output", "deep/down", "-n", "3"),
         *("--retries", "2", "-k", "order and not eager", "--area", "timers", "--area", "callbacks"),
         *("--page", "eventloop", "--case", CASE, "--case", f"{CASE}[debug]"),
     )
     assert asked == [
         RunOptions(
-            target="uvloop",
+            target="asyncio",
             api="mylib.aio",
             profile="3.12",
             output=Path("deep/down"),
@@ -271,6 +272,7 @@ def test_a_run_finds_modules_of_the_current_folder(
     command: Command, asked: list[RunOptions], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
+    (tmp_path / "mine.py").write_text("", encoding="utf-8")
     command("run", "mine:Loop")
     assert str(tmp_path) in sys.path
     assert asked[0].target == "mine:Loop"
