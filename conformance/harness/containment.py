@@ -20,6 +20,7 @@ from attrs import frozen
 from reports.model import Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 BUDGET = 10.0
@@ -85,13 +86,13 @@ class Death:
     """the case that was running, or empty when the worker died between two cases"""
 
 
-def examine(folder: Path, worker: str, status: int | None, budget: float) -> Death:
+def examine(folder: Path, worker: str, status: int | None, budget_of: Callable[[str], float]) -> Death:
     """What the place, the trace and the exit status of a dead worker say."""
     place, trace = folder / f"{worker}.place", folder / f"{worker}.trace"
     node = place.read_text(encoding="utf-8", errors="replace") if place.exists() else ""
     stacks = trace.read_text(encoding="utf-8", errors="replace").strip() if trace.exists() else ""
     if HANG.search(stacks):
-        message = f"did not end within its {budget:g} s: the stacks show where it hangs"
+        message = f"did not end within its {budget_of(node):g} s: the stacks show where it hangs"
         return Death(Verdict.TIMEOUT, message, stacks, node)
     return Death(Verdict.CRASH, f"the process died: {describe_status(status)}", stacks, node)
 

@@ -7,7 +7,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from conformance.catalogue import Version
-from conformance.harness.naming import CASES
+from conformance.harness.naming import ROOT
 from conformance.harness.selection import why_skipped
 from reports.model import (
     DEVIATIONS,
@@ -30,6 +30,7 @@ from reports.model import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
     from conformance.catalogue import Catalogue, Requirement
     from conformance.harness.options import RunOptions
@@ -144,7 +145,7 @@ class Judge:
             control=control_verdict,
             attempts=tuple(attempt_of(one) for one in executions),
             known_bug=bug,
-            source=source_of(case) if verdict in DEVIATIONS or verdict is Verdict.ERROR else None,
+            source=source_of(case, self._options.suite) if verdict in DEVIATIONS or verdict is Verdict.ERROR else None,
             repeat=self._repeat(case.id),
         )
 
@@ -282,15 +283,16 @@ def status_of(cases: Iterable[CaseResult]) -> Status:
     return Status.UNVERIFIED
 
 
-def source_of(case: Collected) -> Source:
+def source_of(case: Collected, suite: Path) -> Source:
     """The text of the case's function, decorators included."""
-    path = CASES / case.file
+    path = suite / case.file
     try:
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
         code = "".join(inspect.getblock(lines[case.line - 1 :]))
     except (OSError, SyntaxError):
         code = ""
-    return Source(file=f"conformance/cases/{case.file}", line=case.line, code=code)
+    shown = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+    return Source(file=shown.as_posix(), line=case.line, code=code)
 
 
 def _findings(execution: Execution | None) -> list[tuple[str, str]]:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from attrs import frozen
 
+from conformance.harness.naming import CASES
+
 DEFAULT_OUTPUT = Path("conformance-report")
 
 
@@ -41,3 +43,7 @@ class RunOptions:
     """only cases of these documentation pages; empty stands for all"""
     cases: tuple[str, ...] = ()
     """only these cases, as ``page/module::function`` or with a ``[variant]``; empty stands for all"""
+    budget: float | None = None
+    """seconds for a case that claims none of its own; None stands for ten. The project's own tests shorten it"""
+    suite: Path = CASES
+    """the folder of the cases; the project's own tests of the harness bring small suites"""

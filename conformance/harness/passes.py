@@ -99,10 +99,13 @@ class PassPlan:
     api: str | None
     profile: str | None
     workers: int
-    rules: Rules
+    rules: Callable[[], Rules]
+    """asked once pytest has been started, which is time to find them out in"""
     keyword: str | None = None
     areas: tuple[str, ...] = ()
     pages: tuple[str, ...] = ()
+    suite: Path = CASES
+    budget: float = BUDGET
     only: tuple[str, ...] | None = None
     """ids of cases, with or without variant; None stands for all"""
 
@@ -125,7 +128,6 @@ def run_pass(
     while True:
         folder = plan.folder / f"round-{round_number}"
         folder.mkdir()
-        plan.rules.write(folder / RULES)
         if only is not None:
             (folder / ONLY).write_text(json.dumps(list(only)), encoding="utf-8")
         before = len(result.executions)
@@ -180,6 +182,7 @@ class _Round:
                 start_new_session=True,
             )
         try:
+            self._plan.rules().write(self._folder / RULES)
             self._watch(process, reader)
         finally:
             _end(process)
@@ -211,7 +214,7 @@ class _Round:
         if not self._result.collected:
             return STARTUP
         budgets = [case.budget for case in self._result.collected.values() if case.budget is not None]
-        return max([BUDGET, *budgets]) + SILENCE
+        return max([self._plan.budget, *budgets]) + SILENCE
 
     def _is_done(self) -> bool:
         return bool(self._result.collected) and len(self._result.executions) >= len(self._result.collected)
@@ -237,9 +240,13 @@ class _Round:
 
     def _bury(self, worker: str, status: int | None) -> None:
         """A worker died: the case whose place it left behind gets the verdict; a case it only had waiting gets none."""
-        death = examine(self._folder, worker, status, BUDGET)
+        death = examine(self._folder, worker, status, self._budget_of)
         if death.node:
             self._settle(death.node, death=death)
+
+    def _budget_of(self, node: str) -> float:
+        case = self._result.collected.get(case_id(node)) if node else None
+        return self._plan.budget if case is None or case.budget is None else case.budget
 
     def _settle(self, node: str, outcome: dict[str, Any] | None = None, death: Death | None = None) -> None:
         identifier = case_id(node)
@@ -257,10 +264,11 @@ class _Round:
 
 def command(plan: PassPlan, folder: Path) -> list[str]:
     """The pytest command line of one round."""
-    line = [sys.executable, "-P", "-m", "pytest", str(CASES), "-c", os.devnull, f"--rootdir={ROOT}"]
+    line = [sys.executable, "-P", "-m", "pytest", str(plan.suite), "-c", os.devnull, f"--rootdir={ROOT}"]
     line += ["-p", "conformance.harness.plugin", "-p", "xdist.plugin", "-q", "--tb=short", "--strict-markers"]
     line += [part for plugin in UNWANTED_PLUGINS for part in ("-p", f"no:{plugin}")]
     line += ["--target", plan.target, "--conformance-run", str(folder)]
+    line += ["--conformance-cases", str(plan.suite), "--case-budget", str(plan.budget)]
     if plan.api is not None:
         line += ["--api", plan.api]
     if plan.profile is not None:

@@ -50,6 +50,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--profile", default=None, metavar="VERSION", help="documentation version to judge by")
     group.addoption("--area", action="append", default=[], dest="areas", help="only cases of this area")
     group.addoption("--page", action="append", default=[], dest="pages", help="only cases of this documentation page")
+    group.addoption("--case-budget", type=float, default=BUDGET, metavar="SECONDS", help="time for a case that claims none")
     group.addoption("--conformance-run", default=None, metavar="FOLDER", help="(internal) folder of the run")
     group.addoption("--conformance-cases", default=str(CASES), metavar="FOLDER", help="(internal) where cases stand")
 
@@ -77,6 +78,7 @@ class CaseRunner:
         self._config = config
         self._run = run
         self._cases = Path(config.getoption("--conformance-cases")).resolve()
+        self._budget = float(config.getoption("--case-budget"))
         self._worker = worker
         self._isolated = isolated
         self._watch: Watch | None = None
@@ -123,7 +125,7 @@ class CaseRunner:
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
         if not self._is_case(item) or self._watch is None:
             return (yield)
-        self._watch.begin(item.nodeid, budget_of(item))
+        self._watch.begin(item.nodeid, budget_of(item, self._budget))
         self._state = item.stash[CASE_STATE] = CaseState()
         try:
             return (yield)
@@ -198,7 +200,7 @@ class CaseRunner:
 
 def warm_up(config: pytest.Config, watch: Watch) -> None:
     """Use one loop before the first case: what a target sets up once per process is no leak of that case."""
-    watch.begin("", BUDGET)
+    watch.begin("", float(config.getoption("--case-budget")))
     try:
         chosen = resolve(config.getoption("--target"), config.getoption("--api"))
         for _ in range(2):
@@ -212,10 +214,10 @@ def warm_up(config: pytest.Config, watch: Watch) -> None:
         watch.end()
 
 
-def budget_of(item: pytest.Item) -> float:
+def budget_of(item: pytest.Item, default: float) -> float:
     """The seconds that the case may take."""
     mark = item.get_closest_marker("budget")
-    return BUDGET if mark is None else float(mark.args[0])
+    return default if mark is None else float(mark.args[0])
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

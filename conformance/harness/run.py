@@ -15,13 +15,14 @@ import sys
 import tempfile
 import time
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import conformance
 from conformance.catalogue import load, profile_version
 from conformance.harness import passes
-from conformance.harness.containment import describe_status
+from conformance.harness.containment import BUDGET, describe_status
 from conformance.harness.environment import platform_info, python_info
 from conformance.harness.judgement import Judge
 from conformance.harness.passes import Execution, Interrupted, PassPlan, PassResult, run_pass
@@ -76,9 +77,9 @@ def run(options: RunOptions, watcher: Watcher) -> Report:
     """
     started, clock = dt.datetime.now(dt.UTC), time.monotonic()
     target = resolve(options.target, options.api)
-    catalogue, profile = load(), profile_version(options.profile)
+    profile = profile_version(options.profile)
     with tempfile.TemporaryDirectory(prefix="asyncio-conformance-") as folder, _termination_interrupts():
-        workshop = _Workshop(options, catalogue, target, Path(folder), watcher)
+        workshop = _Workshop(options, target, Path(folder), watcher)
         cut = ""
         try:
             workshop.work()
@@ -101,21 +102,34 @@ def run(options: RunOptions, watcher: Watcher) -> Report:
 class _Workshop:
     """The phases of one run."""
 
-    def __init__(
-        self, options: RunOptions, catalogue: Catalogue, target: Target, folder: Path, watcher: Watcher
-    ) -> None:
+    def __init__(self, options: RunOptions, target: Target, folder: Path, watcher: Watcher) -> None:
         self._options = options
-        self._catalogue = catalogue
         self._target = target
         self._folder = folder
         self._watcher = watcher
-        self.judge = Judge(catalogue, profile_version(options.profile), target, options)
-        self.probes: list[Probe] = []
+        self._budget = BUDGET if options.budget is None else options.budget
         self.cut = ""
+
+    # Pytest takes its time to start; the catalogue is loaded and the target probed meanwhile, by who asks first.
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        return load()
+
+    @cached_property
+    def judge(self) -> Judge:
+        return Judge(self.catalogue, profile_version(self._options.profile), self._target, self._options)
+
+    @cached_property
+    def probes(self) -> list[Probe]:
+        return probe(self._target)
+
+    def _rules(self) -> Rules:
+        missing = {probe.feature: probe.reason for probe in self.probes if not probe.supported}
+        return Rules.of(self.catalogue, profile_version(self._options.profile), self._target, missing)
 
     def work(self) -> None:
         options = self._options
-        self.probes = probe(self._target)
         self._watcher.phase("cases")
         result = self._pass("cases", options.cases or None, selecting=True)
         if not result.collected and not result.cut:
@@ -152,7 +166,9 @@ class _Workshop:
             api=None,
             # The interpreter's own documentation: a later profile would judge its asyncio by what it never promised.
             profile=None,
-            rules=Rules.of(self._catalogue, profile_version(), control, {}),
+            rules=lambda: Rules.of(self.catalogue, profile_version(), control, {}),
+            suite=self._options.suite,
+            budget=self._budget,
             workers=self._workers(doubtful),
             only=tuple(doubtful),
         )
@@ -163,14 +179,15 @@ class _Workshop:
             self._watcher.finished(self.judge.add(execution, case))
 
         options = self._options
-        missing = {probe.feature: probe.reason for probe in self.probes if not probe.supported}
         plan = PassPlan(
             folder=self._folder / name,
             target=options.target,
             api=options.api,
             profile=options.profile,
-            rules=Rules.of(self._catalogue, profile_version(options.profile), self._target, missing),
+            rules=self._rules,
             workers=self._workers(only),
+            suite=options.suite,
+            budget=self._budget,
             keyword=options.keyword if selecting else None,
             areas=options.areas if selecting else (),
             pages=options.pages if selecting else (),

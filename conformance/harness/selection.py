@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 
     from conformance.catalogue import Catalogue, Requirement, Version
     from conformance.target import Target
+
+PATIENCE = 120.0
+"""Seconds that a worker waits for the rules: the run writes them once its target is probed, or ends the worker."""
+REST = 0.005
 
 RULES = "rules.json"
 ONLY = "only.json"
@@ -53,12 +58,17 @@ class Rules:
         return cls(areas, barred)
 
     def write(self, path: Path) -> None:
-        """Leave the rules for the workers."""
-        path.write_text(json.dumps({"areas": self.areas, "barred": self.barred}), encoding="utf-8")
+        """Leave the rules for the workers, which wait for them."""
+        unfinished = path.with_suffix(".part")
+        unfinished.write_text(json.dumps({"areas": self.areas, "barred": self.barred}), encoding="utf-8")
+        unfinished.replace(path)
 
     @classmethod
     def read(cls, path: Path) -> Rules:
-        """What `write` left."""
+        """What `write` left, or leaves within `PATIENCE` seconds."""
+        deadline = time.monotonic() + PATIENCE
+        while not path.exists() and time.monotonic() < deadline:
+            time.sleep(REST)
         rules = json.loads(path.read_text(encoding="utf-8"))
         return cls(rules["areas"], {one: (verdict, reason) for one, (verdict, reason) in rules["barred"].items()})
 
