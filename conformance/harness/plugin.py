@@ -50,7 +50,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--profile", default=None, metavar="VERSION", help="documentation version to judge by")
     group.addoption("--area", action="append", default=[], dest="areas", help="only cases of this area")
     group.addoption("--page", action="append", default=[], dest="pages", help="only cases of this documentation page")
-    group.addoption("--case-budget", type=float, default=BUDGET, metavar="SECONDS", help="time for a case that claims none")
+    group.addoption("--case-budget", type=float, default=BUDGET, metavar="SECONDS", help="of a case without its own")
     group.addoption("--conformance-run", default=None, metavar="FOLDER", help="(internal) folder of the run")
     group.addoption("--conformance-cases", default=str(CASES), metavar="FOLDER", help="(internal) where cases stand")
 
