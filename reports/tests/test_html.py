@@ -44,6 +44,19 @@ def test_every_number_of_the_head_has_its_denominator(deviating: Report) -> None
     assert "%" not in text_of(page(deviating).find("body/header"))
 
 
+def test_every_section_counts_out_of_a_total(deviating: Report) -> None:
+    counted = {item.get("id"): text_of(item.find("h2/span")) for item in page(deviating).xpath("//main/section")}
+    assert counted == {
+        "fails": "6 of 29 cases",
+        "faults": "1 of 29 cases",
+        "known": "1 of 29 cases",
+        "probes": "6 of 7 features supported",
+        "areas": "16 areas",
+        "cases": "21 of 29 cases",
+        "requirements": "12 of 23 verified",
+    }
+
+
 @pytest.mark.parametrize(
     "fact",
     ["gustloop:EventLoop", "gustloop 0.9.2", "CPython 3.13.1", "documentation of Python 3.13", "31.7 s", "complete"],
