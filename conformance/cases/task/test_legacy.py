@@ -75,7 +75,10 @@ def test_a_decorated_generator_function_is_a_coroutine_function(aio: Any) -> Non
     def old() -> Generator[Any, Any, None]:
         yield None
 
-    answers = [is_coroutine_function(aio, each) for each in (decorated(aio, old), native, print, old, None)]
+    def plain() -> Generator[Any, Any, None]:
+        yield None
+
+    answers = [is_coroutine_function(aio, each) for each in (decorated(aio, old), native, print, plain, None)]
     assert answers == [True, True, False, False, False]
 
 
