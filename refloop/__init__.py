@@ -53,13 +53,13 @@ from refloop.identity import (
     TimeoutError,  # noqa: A004 - the documented name; it is the builtin
     Transport,
     WriteTransport,
-    _enter_task,
-    _get_running_loop,
-    _leave_task,
-    _register_task,
-    _set_running_loop,
-    _unregister_task,
 )
+from refloop.identity import _enter_task as _enter_task
+from refloop.identity import _get_running_loop as _get_running_loop
+from refloop.identity import _leave_task as _leave_task
+from refloop.identity import _register_task as _register_task
+from refloop.identity import _set_running_loop as _set_running_loop
+from refloop.identity import _unregister_task as _unregister_task
 from refloop.introspection import all_tasks, current_task
 from refloop.locks import Lock
 from refloop.loop import BaseEventLoop, EventLoop, SelectorEventLoop
@@ -77,8 +77,8 @@ from refloop.timeouts import Timeout, timeout, timeout_at, wait_for
 from refloop.waiting import ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION, as_completed, wait
 
 if TYPE_CHECKING:
-    from refloop.identity import AbstractEventLoopPolicy
-    from refloop.policies import DefaultEventLoopPolicy
+    from refloop.identity import AbstractEventLoopPolicy as AbstractEventLoopPolicy
+    from refloop.policies import DefaultEventLoopPolicy as DefaultEventLoopPolicy
 
 
 def iscoroutinefunction(func: object) -> bool:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # The name is documented: programs configure and filter asyncio's log by it.
 logger = logging.getLogger("asyncio")
 
-# Entries of a context that the log shows in a way of their own.
+# Entries of a context that the log shows in a way of their own; that of `source_traceback` is documented.
 SHOWN_APART = frozenset({"message", "exception"})
 STACKS = {"source_traceback": "Object created at", "handle_traceback": "Handle created at"}
 
@@ -58,7 +58,7 @@ class ErrorReporting(AbstractEventLoop):
             value = context[key]
             if key in STACKS and value:
                 stack = "".join(traceback.format_list(value)).rstrip()
-                lines.append(f"{STACKS[key]} (most recent call last):\n{stack}")
+                lines.append(f"{key}: {STACKS[key]} (most recent call last):\n{stack}")
             else:
                 lines.append(f"{key}: {value!r}")
         trace = (type(error), error, error.__traceback__) if isinstance(error, BaseException) else None

@@ -77,8 +77,6 @@ class Future(Generic[T]):
     _kind: ClassVar[str] = "Future"
 
     def __init__(self, *, loop: AbstractEventLoop | None = None) -> None:
-        # First, because a destructor may ask for it, also when there is no loop to be had.
-        self._log_traceback = False
         self._begin(get_event_loop() if loop is None else loop)
         if self._loop.get_debug():
             self._source_traceback = creation_stack()
@@ -304,7 +302,8 @@ class Future(Generic[T]):
 
         Keeps: Future.set_exception/logs-unretrieved-exception, create_task/logs-unretrieved-exception.
         """
-        if self._log_traceback:
+        # A constructor that failed leaves nothing to ask.
+        if getattr(self, "_log_traceback", False):
             context: dict[str, Any] = {
                 "message": f"{self._kind} exception was never retrieved",
                 "exception": self._exception,

@@ -36,10 +36,13 @@ T = TypeVar("T")
 
 
 class BaseEventLoop(DebugMode, AsyncGenerators, Executors, SignalHandling):
-    """Everything of a loop but the choice of its poller."""
+    """Everything of a loop but the say in what polls for it.
 
-    def __init__(self, poller: Poller) -> None:
-        super().__init__(poller)
+    Keeps: BaseEventLoop/supplies-common-methods.
+    """
+
+    def __init__(self, poller: Poller | None = None) -> None:
+        super().__init__(default_poller() if poller is None else poller)
         if debug_by_default():
             self.set_debug(True)
 
@@ -118,7 +121,7 @@ class SelectorEventLoop(BaseEventLoop):
     """
 
     def __init__(self, selector: selectors.BaseSelector | None = None) -> None:
-        super().__init__(default_poller() if selector is None else SelectorPoller(selector))
+        super().__init__(None if selector is None else SelectorPoller(selector))
 
 
 # Keeps: EventLoop/aliases-platform-loop.

@@ -6,11 +6,14 @@ On Linux the default asks epoll itself. Every selector of the `selectors` module
 
 from __future__ import annotations
 
+import os
 import select
 import selectors
 import socket
 import sys
+import threading
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -79,8 +82,69 @@ class SelectorPoller(Poller):
         self._selector.close()
 
 
+class Waker(ABC):
+    """A descriptor that becomes readable when `wake()` is called, from any thread or signal handler.
+
+    A thread may call while the loop's thread closes: the lock keeps it from writing to a descriptor whose number stands
+    for something else by then. It is reentrant, for signal handlers.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._open = True
+        self.fd = self._make()
+
+    def wake(self) -> None:
+        """Make the descriptor readable; does nothing once the waker is closed."""
+        with self._lock:
+            if self._open:
+                self._write()
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        with self._lock:
+            self._open = False
+            self._release()
+
+    @abstractmethod
+    def drain(self) -> None:
+        """Make the descriptor unreadable until the next `wake()`."""
+
+    @abstractmethod
+    def _make(self) -> int: ...
+
+    @abstractmethod
+    def _write(self) -> None: ...
+
+    @abstractmethod
+    def _release(self) -> None: ...
+
+
+class SocketWaker(Waker):
+    """A waker that works everywhere: a pair of sockets."""
+
+    def _make(self) -> int:
+        self._receiver, self._sender = socket.socketpair()
+        self._receiver.setblocking(False)
+        self._sender.setblocking(False)
+        return self._receiver.fileno()
+
+    def drain(self) -> None:
+        with suppress(BlockingIOError):
+            while len(self._receiver.recv(4096)) == 4096:
+                pass
+
+    def _write(self) -> None:
+        # Full of earlier calls, any of which wakes the loop, it need not take another byte.
+        with suppress(BlockingIOError):
+            self._sender.send(b"\0")
+
+    def _release(self) -> None:
+        self._receiver.close()
+        self._sender.close()
+
+
 if sys.platform == "linux":
-    import os
 
     class EpollPoller(Poller):
         """Polls with epoll, without the layers between."""
@@ -100,11 +164,9 @@ if sys.platform == "linux":
             if not events:
                 if known:
                     self._watched.discard(fd)
-                    try:
+                    # A descriptor that was closed first, the system has forgotten by itself.
+                    with suppress(OSError):
                         self._epoll.unregister(fd)
-                    except OSError:
-                        # The descriptor was closed first: the system has forgotten it by itself.
-                        pass
             elif known:
                 try:
                     self._epoll.modify(fd, events)
@@ -121,69 +183,31 @@ if sys.platform == "linux":
         def close(self) -> None:
             self._epoll.close()
 
-    class Waker:
-        """A descriptor that becomes readable when `wake()` is called, from any thread."""
+    class EventWaker(Waker):
+        """A waker that needs a single descriptor: Linux's eventfd."""
 
-        def __init__(self) -> None:
-            self.fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        def _make(self) -> int:
+            return os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
 
-        def wake(self) -> None:
-            """Make the descriptor readable."""
+        def drain(self) -> None:
+            with suppress(BlockingIOError):
+                os.eventfd_read(self.fd)
+
+        def _write(self) -> None:
             os.eventfd_write(self.fd, 1)
 
-        def drain(self) -> None:
-            """Make the descriptor unreadable until the next `wake()`."""
-            try:
-                os.eventfd_read(self.fd)
-            except BlockingIOError:
-                pass
-
-        def close(self) -> None:
-            """Give the descriptor back."""
+        def _release(self) -> None:
             os.close(self.fd)
 
-    def default_poller() -> Poller:
-        """Return the system's most efficient poller.
 
-        Keeps: SelectorEventLoop/uses-best-selector.
-        """
-        return EpollPoller()
+def default_poller() -> Poller:
+    """Return the system's most efficient poller.
 
-else:
+    Keeps: SelectorEventLoop/uses-best-selector.
+    """
+    return EpollPoller() if sys.platform == "linux" else SelectorPoller(selectors.DefaultSelector())
 
-    class Waker:
-        """A descriptor that becomes readable when `wake()` is called, from any thread."""
 
-        def __init__(self) -> None:
-            self._receiver, self._sender = socket.socketpair()
-            self._receiver.setblocking(False)
-            self._sender.setblocking(False)
-            self.fd = self._receiver.fileno()
-
-        def wake(self) -> None:
-            """Make the descriptor readable."""
-            try:
-                self._sender.send(b"\0")
-            except BlockingIOError:
-                # Full of earlier calls, any of which wakes the loop.
-                pass
-
-        def drain(self) -> None:
-            """Make the descriptor unreadable until the next `wake()`."""
-            try:
-                while len(self._receiver.recv(4096)) == 4096:
-                    pass
-            except BlockingIOError:
-                pass
-
-        def close(self) -> None:
-            """Give the descriptors back."""
-            self._receiver.close()
-            self._sender.close()
-
-    def default_poller() -> Poller:
-        """Return the system's most efficient poller.
-
-        Keeps: SelectorEventLoop/uses-best-selector.
-        """
-        return SelectorPoller(selectors.DefaultSelector())
+def default_waker() -> Waker:
+    """Return the system's cheapest waker."""
+    return EventWaker() if sys.platform == "linux" else SocketWaker()

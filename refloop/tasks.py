@@ -74,8 +74,6 @@ class Task(Future[T]):
         context: Context | None = None,
         eager_start: bool | None = False,
     ) -> None:
-        # The destructor asks for these two, also when this constructor fails.
-        self._log_traceback = self._log_destroy_pending = False
         if not iscoroutine(coro):
             raise TypeError(f"a coroutine was expected, got {coro!r}")
         if loop is None:
@@ -144,6 +142,8 @@ class Task(Future[T]):
                 self._wait_for_other(awaited)
         finally:
             _leave_task(loop, self)
+            # A failed coroutine's frame leads back to this one: the task would hold an exception that holds the task.
+            del self
 
     def _wait_for_other(self, awaited: Any) -> None:
         """Wait for a future of another make; raise in the coroutine if it yielded anything else."""
@@ -303,13 +303,19 @@ class Task(Future[T]):
 
         Keeps: Task/logs-destroyed-pending-task.
         """
-        if self._log_destroy_pending and self._state is PENDING:
+        try:
+            unfinished = self._state is PENDING and self._log_destroy_pending
+        except AttributeError:
+            # The constructor failed.
+            return
+        if unfinished:
             context = {"task": self, "message": "Task was destroyed but it is pending!"}
             created = self._created_at()
             if created:
                 context["source_traceback"] = created
             self._loop.call_exception_handler(context)
-        self._report_unretrieved()
+        if self._log_traceback:
+            self._report_unretrieved()
 
     def _describe(self) -> list[str]:
         state, *more = super()._describe()
