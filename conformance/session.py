@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from conformance.harness.run import NothingSelected, run
+from conformance.harness.run import NothingSelected, SuiteBroken, run
 from reports import terminal
-from reports.model import exit_code
+from reports.model import EXIT_INCOMPLETE, EXIT_SUITE_AT_FAULT, exit_code
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from conformance.harness.options import RunOptions
     from reports.model import CaseResult, Report
     from reports.terminal import Progress
@@ -50,8 +51,8 @@ class FirstPass:
 def run_and_report(options: RunOptions) -> int:
     """Run the suite as ``options`` ask, write and show the report; the exit code that the design documents.
 
-    Raises Refused where no case is selected or the report cannot be written, and what
-    ``conformance.harness.run.run()`` raises for targets, profiles and catalogues.
+    Raises Refused where no case is selected, and what ``conformance.harness.run.run()`` raises for targets, profiles
+    and catalogues. Whatever cannot be written, the result is shown.
     """
     console = terminal.make_console()
     try:
@@ -59,25 +60,30 @@ def run_and_report(options: RunOptions) -> int:
             report = run(options, FirstPass(progress))
     except NothingSelected as problem:
         raise Refused(str(problem)) from None
-    write_files(report, options.output)
-    terminal.show(report, console, options.output)
-    return exit_code(report)
+    except SuiteBroken as problem:
+        print(f"{problem}; pytest's last words:\n{problem.log}", file=sys.stderr)
+        return EXIT_SUITE_AT_FAULT
+    folder, problems = write_files(report, options.output)
+    terminal.show(report, console, folder)
+    for sentence in problems:
+        print(sentence, file=sys.stderr)
+    return EXIT_INCOMPLETE if problems else exit_code(report)
 
 
-def write_files(report: Report, folder: Path) -> None:
-    """Render ``report`` into ``folder``, which exists. Raises Refused where the system does not let it."""
+def write_files(report: Report, folder: Path) -> tuple[Path, tuple[str, ...]]:
+    """Write every format into ``folder``, or into a temporary one where the system does not let it.
+
+    Returns where the report is and what went wrong, a sentence each.
+    """
     # The renderers take a quarter of the time that a run needs to its first case: they are loaded after the last.
-    from reports import html, junit, markdown, store
+    from reports.render import write_all
+    from reports.store import REPORT_JSON
 
-    files = {
-        "index.html": html.render(report),
-        "summary.md": markdown.render(report),
-        "junit.xml": junit.render(report),
-        # The last: where it stands, the others belong to it.
-        store.REPORT_JSON: store.dumps(report),
-    }
-    try:
-        for name, text in files.items():
-            store.write_text(text, folder / name)
-    except store.ReportError as problem:
-        raise Refused(str(problem)) from None
+    written = write_all(report, folder)
+    if REPORT_JSON in written.paths:
+        return folder, written.problems
+    refuge = Path(tempfile.mkdtemp(prefix="conformance-report-"))
+    rescued = write_all(report, refuge)
+    if REPORT_JSON not in rescued.paths:
+        return folder, written.problems
+    return refuge, (*written.problems, f"What was measured is in {refuge} instead.")

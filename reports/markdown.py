@@ -11,7 +11,7 @@ from reports.model import Verdict
 from reports.summary import (
     COLUMNS,
     Outcome,
-    areas,
+    areas_by_activity,
     column,
     deviations,
     findings,
@@ -103,10 +103,14 @@ def _area_table(report: Report) -> Iterator[str]:
     shown = [name for name in COLUMNS if counts[name] or name in (Verdict.PASS.value, Verdict.FAIL.value)]
     header = ["area", "cases", *shown, "requirements verified"]
     yield "\n" + _row(header) + _row([":--", *["--:"] * (len(header) - 1)])
-    for area in areas(report):
+    active, silent = areas_by_activity(report)
+    for area in active:
         name = f"**{_escape(area.name)}**" if area.troubled else _escape(area.name)
         cells = [f"{area.tally[shown_name]:,}" if area.tally[shown_name] else "" for shown_name in shown]
         yield _row([name, f"{area.cases:,}", *cells, f"{area.verified:,} of {area.requirements:,}"])
+    if silent:
+        unverified = sum(area.requirements for area in silent)
+        yield _row([f"{count(len(silent), 'area')} without cases", "0", *("" for _ in shown), f"0 of {unverified:,}"])
     totals = report.totals.requirements
     cells = [f"{counts[name]:,}" for name in shown]
     yield _row(["**all**", f"{len(report.cases):,}", *cells, f"{totals.verified:,} of {totals.total:,}"])

@@ -296,11 +296,16 @@ EXIT_INCOMPLETE = 4
 
 
 def exit_code(report: Report) -> int:
-    """The exit code that design.md documents: incomplete before suite at fault before deviation."""
+    """The exit code that design.md documents: incomplete before suite at fault before deviation.
+
+    A run in which every case was skipped or unsupported has verified nothing: incomplete, too.
+    """
     if not report.complete:
         return EXIT_INCOMPLETE
     if any(case.faults_suite for case in report.cases):
         return EXIT_SUITE_AT_FAULT
     if any(case.deviates for case in report.cases):
         return EXIT_DEVIATES
+    if not any(case.verdict is Verdict.PASS or case.known_bug is not None for case in report.cases):
+        return EXIT_INCOMPLETE
     return EXIT_CONFORMS

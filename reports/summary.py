@@ -99,6 +99,12 @@ def areas(report: Report) -> tuple[Area, ...]:
     )
 
 
+def areas_by_activity(report: Report) -> tuple[tuple[Area, ...], tuple[Area, ...]]:
+    """The areas in which cases ran, and those in which none did, for views that a person reads from top to bottom."""
+    every = areas(report)
+    return tuple(area for area in every if area.cases), tuple(area for area in every if not area.cases)
+
+
 def deviations(report: Report) -> tuple[CaseResult, ...]:
     """The cases held against the target, in the order of the run."""
     return tuple(case for case in report.cases if case.deviates)
@@ -131,7 +137,7 @@ def outcome(report: Report) -> Outcome:
         return Outcome.SUITE_AT_FAULT
     if deviations(report):
         return Outcome.DEVIATES
-    if not any(case.verdict is Verdict.PASS for case in report.cases):
+    if not any(case.verdict is Verdict.PASS or case.known_bug is not None for case in report.cases):
         return Outcome.NOTHING_CHECKED
     return Outcome.CONFORMS
 

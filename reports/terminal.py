@@ -17,7 +17,7 @@ from reports.summary import (
     COLUMNS,
     KNOWN_BUG,
     Outcome,
-    areas,
+    areas_by_activity,
     column,
     deviations,
     findings,
@@ -245,13 +245,18 @@ def _area_table(report: Report) -> Table:
     for name in shown:
         table.add_column(_HEADINGS.get(name, name), justify="right", no_wrap=True)
     table.add_column("requirements", justify="right", no_wrap=True)
-    for area in areas(report):
+    active, silent = areas_by_activity(report)
+    for area in active:
         cells = [
             Text(f"{area.tally[name]:,}", style=STYLES[name]) if area.tally[name] else Text("·", style="dim")
             for name in shown
         ]
         title = Text(one_line(area.name), style="bold red" if area.troubled else "")
         table.add_row(title, *cells, f"{area.verified:,} of {area.requirements:,}")
+    if silent:
+        title = Text(f"{count(len(silent), 'area')} without cases", style="dim")
+        unverified = sum(area.requirements for area in silent)
+        table.add_row(title, *(Text("·", style="dim") for _ in shown), f"0 of {unverified:,}")
     totals = report.totals.requirements
     cells = [Text(f"{counts[name]:,}", style=STYLES[name] if counts[name] else "dim") for name in shown]
     table.add_row(Text("all", style="bold"), *cells, f"{totals.verified:,} of {totals.total:,}")

@@ -102,6 +102,8 @@ class CaseState:
 
 def one_line(report: pytest.TestReport, error: BaseException | None) -> str:
     """What went wrong, in one line."""
+    if isinstance(error, Escaped | TargetFault):
+        return str(error)
     crash = getattr(report.longrepr, "reprcrash", None)
     text: str = crash.message if crash is not None else f"{type(error).__name__}: {error}"
     lines = [line.strip() for line in text.strip().splitlines()] or [""]

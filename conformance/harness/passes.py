@@ -86,8 +86,11 @@ class PassResult:
 
     collected: dict[str, Collected] = field(factory=dict)
     executions: dict[str, Execution] = field(factory=dict)
+    reported_collection: bool = False
+    """whether pytest got as far as telling what it collected"""
     cut: str = ""
     log: str = ""
+    """the last lines that pytest printed, where the pass is not whole"""
 
 
 @frozen
@@ -223,6 +226,7 @@ class _Round:
         path = self._folder / "collected.json"
         if self._result.collected or not path.exists():
             return
+        self._result.reported_collection = True
         entries = json.loads(path.read_text(encoding="utf-8"))
         self._result.collected = {entry["id"]: Collected.read(entry) for entry in entries}
         self._counted(len(entries))

@@ -52,6 +52,14 @@ class NothingSelected(Exception):
     """The selection matches no case; the message is one sentence."""
 
 
+class SuiteBroken(Exception):
+    """The suite could not even be collected; the message is one sentence, ``log`` what pytest said last."""
+
+    def __init__(self, message: str, log: str) -> None:
+        super().__init__(message)
+        self.log = log
+
+
 class Watcher(Protocol):
     """Follows a run while it goes on."""
 
@@ -72,8 +80,8 @@ def run(options: RunOptions, watcher: Watcher) -> Report:
     """Run the suite against a target and report what came of it.
 
     Raises TargetError when there is no such target or its factory does not work, NothingSelected when no case matches,
-    CatalogueError or VersionError for a bad catalogue or profile. Ctrl-C and SIGTERM end the run, not the report:
-    it then holds what is measured and is not complete.
+    SuiteBroken when pytest cannot collect the suite, CatalogueError or VersionError for a bad catalogue or profile.
+    Ctrl-C and SIGTERM end the run, not the report: it then holds what is measured and is not complete.
     """
     started, clock = dt.datetime.now(dt.UTC), time.monotonic()
     target = resolve(options.target, options.api)
@@ -133,7 +141,7 @@ class _Workshop:
         self._watcher.phase("cases")
         result = self._pass("cases", options.cases or None, selecting=True)
         if not result.collected and not result.cut:
-            raise NothingSelected(_no_case_sentence(options, result))
+            raise _no_case(options, result)
         self._retry()
         if not self.cut:
             self._control()
@@ -260,16 +268,19 @@ def _first_loop(target: Target) -> str:
     return f"import asyncio, {module}; {module}.{attribute}().run_until_complete(asyncio.sleep(0))"
 
 
-def _no_case_sentence(options: RunOptions, result: PassResult) -> str:
+def _no_case(options: RunOptions, result: PassResult) -> Exception:
     asked = [
         *(f"--case {case}" for case in options.cases),
         *(f"--area {area}" for area in options.areas),
         *(f"--page {page}" for page in options.pages),
         *([f"-k {shlex.quote(options.keyword)}"] if options.keyword else []),
     ]
-    if asked:
-        return f"no case matches {' '.join(asked)}; `asyncio-conformance requirements` lists the cases"
-    return f"pytest could not collect the suite; its last words:\n{result.log}"
+    if options.keyword and "Wrong expression" in result.log:
+        return NothingSelected(f"-k takes words joined by and, or, not; this is none: {options.keyword}")
+    if not asked or not result.reported_collection:
+        sentence = "pytest could not collect the suite, which is a bug of asyncio-conformance: please report it"
+        return SuiteBroken(sentence, result.log)
+    return NothingSelected(f"no case matches {' '.join(asked)}; `asyncio-conformance requirements` lists the cases")
 
 
 @contextmanager
