@@ -432,4 +432,4 @@ loop.close()
 print("closed")
 """
     ended = run_program(program)
-    assert (ended.stdout, ended.returncode) == (f"got {name}\nclosed\n", 0)
+    assert (ended.stdout, ended.returncode) == (f"got {name}\nclosed\n", 0), ended.stderr
