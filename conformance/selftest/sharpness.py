@@ -1,0 +1,231 @@
+"""Runs the suite against every careless loop of ``fixtures.faulty`` and tells which cases failed on which.
+
+A run of its own for each of hundreds of targets would take an hour. Here a process collects the cases once, then takes
+one target after the other and runs the cases that may catch it. Careless loops are pure Python, so a case that hangs is
+ended by a signal, within the process; `faulthandler`, the harness's own watch, stays behind it.
+
+``python -m conformance.selftest.sharpness FOLDER`` is one such process (several share a folder and take turns);
+this module is also the pytest plugin in it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import pytest
+from attrs import frozen
+
+from conformance.catalogue import load, profile_version
+from conformance.harness.naming import CASES, case_id
+from conformance.harness.passes import UNWANTED_PLUGINS, environment
+from conformance.harness.plugin import CaseRunner
+from conformance.harness.selection import RULES, Rules, Selection
+from conformance.target import Target, resolve
+from fixtures.faulty.registry import Careless, all_careless
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+    from types import FrameType
+
+PATIENCE = 1.5
+"""Seconds for a case on a careless loop: the slowest on a healthy one takes a tenth of that."""
+PATIENCE_WITH_PROGRAMS = 6.0
+"""The same for a case that starts programs, which is below what it grants them itself."""
+AGAIN = 0.2
+"""Seconds until the signal comes again: the first may be swallowed, or meet a clean-up that hangs as well."""
+MOST_HANGS = 6
+"""How many cases may hang on one target before its other cases are left out."""
+
+HEALTHY = Careless("healthy", "asyncio", None, "none", ("*::*",))
+HEALTHY_PYTHON = Careless(
+    "healthy in Python",
+    "fixtures.faulty.healthy.pure_python:new_event_loop",
+    "fixtures.faulty.healthy.pure_python",
+    "none",
+    ("*::*",),
+)
+
+
+@frozen
+class Case:
+    """A collected case."""
+
+    id: str
+    item: pytest.Item
+    program: bool
+
+    @property
+    def function(self) -> str:
+        """The id without its variant."""
+        return self.id.partition("[")[0]
+
+
+class Hung(KeyboardInterrupt):
+    """A case took too long. Loops let a KeyboardInterrupt through where they would report another exception."""
+
+
+@frozen
+class Sharpness:
+    """What the careless loops showed."""
+
+    caught_by: dict[str, list[str]]
+    """careless loop → ids of the cases that failed on it"""
+    ran: frozenset[str]
+    """ids of the cases that pass on a healthy loop here: only those can tell anything"""
+
+
+def measure(folder: Path, processes: int = 2, faults: str = "*") -> Sharpness:
+    """Run every case against every careless loop that it may catch, for as long as that can tell something new."""
+    line = [sys.executable, "-m", "conformance.selftest.sharpness", str(folder), faults]
+    running, logs = [], [folder / f"process-{number}.log" for number in range(processes)]
+    for number, log in enumerate(logs):
+        with log.open("wb") as file:
+            words = [*line, str(number)]
+            running.append(
+                subprocess.Popen(words, env=environment(), stdin=subprocess.DEVNULL, stdout=file, stderr=file)
+            )
+    statuses = [process.wait() for process in running]
+    texts = [log.read_text(errors="replace")[-2000:] for log in logs]
+    assert statuses == [0] * processes, "a process that ran careless loops died:\n" + "\n".join(texts)
+    found: dict[str, dict[str, list[str]]] = {
+        path.stem: json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("*.json") if path.name != RULES
+    }
+    nothing: dict[str, list[str]] = {"passed": [], "failed": []}
+    sound = {name: found.pop(name, nothing) for name in (HEALTHY.name, HEALTHY_PYTHON.name)}
+    unsound = {case for result in sound.values() for case in result["failed"]}
+    ran = {case for result in sound.values() for case in result["passed"]} - unsound
+    caught = {name: [case for case in result["failed"] if case in ran] for name, result in found.items()}
+    return Sharpness(caught, frozenset(ran))
+
+
+class Driver:
+    """The pytest plugin: runs the collected cases against one target after the other."""
+
+    def __init__(self, folder: Path, faults: str) -> None:
+        self._folder = folder
+        self._faults = faults
+        self._catalogue = load()
+        self._outcome: dict[str, Any] | None = None
+        self.target: Target = resolve(HEALTHY.target)
+        signal.signal(signal.SIGALRM, _hang)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._outcome = getattr(report, "conformance", self._outcome)
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        runner: Any = session.config.pluginmanager.get_plugin("conformance-cases")
+        assert isinstance(runner, CaseRunner)
+        cases = [Case(case_id(item.nodeid), item, starts_programs(item)) for item in session.items]
+        for careless in (HEALTHY, HEALTHY_PYTHON, *all_careless()):
+            if not fnmatchcase(careless.name, self._faults) or not self._claim(careless.name):
+                continue
+            self.target = resolve(careless.target, careless.api)
+            session.config.option.target, session.config.option.api = careless.target, careless.api
+            runner._selection = Selection(rules(self._catalogue, self.target), frozenset(), frozenset(), None)
+            result = self._run(careless, cases)
+            finished = self._folder / f"{careless.name}.json"
+            finished.with_suffix(".part").write_text(json.dumps(result), encoding="utf-8")
+            finished.with_suffix(".part").rename(finished)
+        return True
+
+    def _claim(self, name: str) -> bool:
+        try:
+            (self._folder / f"{name}.claim").touch(exist_ok=False)
+        except FileExistsError:
+            return False
+        return True
+
+    def _run(self, careless: Careless, cases: list[Case]) -> dict[str, list[str]]:
+        """Run what can still tell something: cases that nothing has caught yet, and any until this fault is caught."""
+        result: dict[str, list[str]] = {"passed": [], "failed": [], "hung": []}
+        healthy = careless in (HEALTHY, HEALTHY_PYTHON)
+        sharp = set() if healthy else self._sharp_cases()
+        chosen = [case for case in cases if careless.may_be_caught_by(case.id, program=case.program)]
+        for case in chosen:
+            if not healthy and result["failed"] and case.function in sharp:
+                continue
+            patience = PATIENCE_WITH_PROGRAMS if healthy or case.program else PATIENCE
+            verdict = self._verdict(case.item, patience)
+            if verdict in result:
+                result[verdict].append(case.id)
+            if verdict == "hung":
+                result["failed"].append(case.id)
+            if verdict in ("failed", "hung"):
+                sharp.add(case.function)
+            if len(result["hung"]) >= MOST_HANGS and not healthy:
+                break
+        return result
+
+    def _sharp_cases(self) -> set[str]:
+        found: set[str] = set()
+        for path in self._folder.glob("*.json"):
+            if not path.name.startswith(HEALTHY.name):
+                found |= functions(json.loads(path.read_text(encoding="utf-8"))["failed"])
+        return found
+
+    def _verdict(self, item: pytest.Item, patience: float) -> str:
+        self._outcome = None
+        signal.setitimer(signal.ITIMER_REAL, patience, AGAIN)
+        try:
+            item.ihook.pytest_runtest_protocol(item=item, nextitem=None)
+        except Hung:
+            item.session._setupstate.teardown_exact(None)
+            return "hung"
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        if self._outcome is None:
+            return "nothing"
+        if "Hung" in self._outcome["message"]:
+            return "hung"
+        return {"pass": "passed", "fail": "failed", "unsupported": "failed"}.get(self._outcome["verdict"], "nothing")
+
+    @pytest.fixture(name="target")
+    def current_target(self) -> Target:
+        """The target whose turn it is; the harness's own lives for a session."""
+        return self.target
+
+
+def _hang(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise Hung
+
+
+def starts_programs(item: pytest.Item) -> bool:
+    """Whether the case runs child interpreters, which takes a hundred times as long as others."""
+    return isinstance(item, pytest.Function) and "run_program" in item.fixturenames
+
+
+def rules(catalogue: Any, target: Target) -> Rules:
+    """The rules of a run against ``target`` with the interpreter's own profile."""
+    return Rules.of(catalogue, profile_version(), target, {})
+
+
+def functions(cases: Iterable[str]) -> set[str]:
+    """The ids without their variants."""
+    return {case.partition("[")[0] for case in cases}
+
+
+def main(folder: Path, faults: str, number: str) -> None:
+    """One process: collect, then take targets until none is left."""
+    own = folder / f"process-{number}"
+    own.mkdir()
+    driver = Driver(folder, faults)
+    rules(load(), driver.target).write(own / RULES)
+    line = [str(CASES), "-c", os.devnull, f"--rootdir={CASES.parent.parent}", "-p", "conformance.harness.plugin"]
+    line += [part for plugin in UNWANTED_PLUGINS for part in ("-p", f"no:{plugin}")]
+    line += ["-p", "xdist.plugin", "-qq", "--tb=no", "-rN", "--target", HEALTHY.target, "--conformance-run", str(own)]
+    status = int(pytest.main(line, plugins=[driver]))
+    # A careless loop may have left threads that never end; everything is written.
+    os._exit(status)
+
+
+if __name__ == "__main__":
+    from pathlib import Path
+
+    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3])

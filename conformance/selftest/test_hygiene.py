@@ -1,0 +1,69 @@
+"""What a loop leaves behind is found, named, put back, and costs no other case."""
+
+from __future__ import annotations
+
+import pytest
+
+from conformance.selftest.running import is_whole, leaks, run_suite, verdicts
+from reports.model import exit_code
+
+ALL_PASS = {
+    "callbacks_run_in_order": "pass",
+    "the_task_factory_can_be_set": "pass",
+    "a_timer_fires": "pass",
+    "the_loop_runs_again": "pass",
+}
+
+LEAKS = {
+    "leaks:a_descriptor": {"descriptors": "open descriptors: "},
+    "leaks:a_thread": {"threads": "live threads: leaked"},
+    "leaks:a_child": {"children": "child processes not reaped: 1"},
+    "leaks:a_running_loop": {"process-state": "a running loop stayed set"},
+    "leaks:a_resource_warning": {"resource-warnings": "unclosed file"},
+    "meddles:with_signal_handlers": {"process-state": "the handler of SIGINT stayed replaced"},
+    "meddles:with_signal_handlers_in_c": {"process-state": "signal handling stayed changed below Python's view"},
+    "meddles:with_blocked_signals": {"process-state": "signal handling stayed changed below Python's view"},
+    "meddles:with_the_policy": {"process-state": "the event loop policy stayed replaced"},
+    "meddles:with_the_folder": {"process-state": "the working folder stayed changed"},
+    "meddles:with_the_environment": {"process-state": "the environment stayed changed"},
+    "meddles:with_hooks": {"process-state": "sys.excepthook stayed replaced"},
+}
+
+
+@pytest.mark.parametrize(("fault", "found"), LEAKS.items(), ids=LEAKS)
+def test_what_a_loop_leaves_behind_is_a_finding_and_nothing_else(fault: str, found: dict[str, str]) -> None:
+    report = run_suite("small", f"fixtures.faulty.{fault}", workers=0)
+    assert verdicts(report) == ALL_PASS
+    messages = leaks(report)
+    assert messages.keys() == found.keys()
+    assert all(words in messages[kind] for kind, words in found.items()), messages
+    # Each of the four cases belongs to an area of its own, and each is named: nothing hides behind the first.
+    (kind,) = found
+    named = [case for case in report.cases if case.id.endswith(f"::{kind}") and case.deviates]
+    assert len(named) == 4
+    assert is_whole(report)
+    assert exit_code(report) == 1
+
+
+def test_leaks_are_found_in_workers_too() -> None:
+    report = run_suite("small", "fixtures.faulty.leaks:a_descriptor", workers=2)
+    assert verdicts(report) == ALL_PASS
+    assert leaks(report).keys() == {"descriptors"}
+    assert is_whole(report)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("fault", ["in_python", "to_the_descriptor", "without_end"])
+def test_what_a_loop_prints_disturbs_nobody(fault: str, workers: int) -> None:
+    report = run_suite("small", f"fixtures.faulty.prints:{fault}", workers=workers)
+    assert verdicts(report) == ALL_PASS
+    assert leaks(report) == {}
+    assert is_whole(report)
+    assert exit_code(report) == 0
+
+
+def test_a_loop_that_leaves_nothing_has_no_finding() -> None:
+    report = run_suite("small", "asyncio")
+    assert verdicts(report) == ALL_PASS
+    assert leaks(report) == {}
+    assert exit_code(report) == 0
