@@ -30,19 +30,18 @@ def shield(arg: Awaitable[T]) -> Future[T]:
     if inner.done():
         return inner
     outer = cast("Future[T]", inner.get_loop().create_future())
-    shielding = _Shielding(inner, outer)
-    inner.add_done_callback(shielding.inner_done)
-    outer.add_done_callback(shielding.outer_done)
+    hand_over = _Shielding(outer).inner_done
+    inner.add_done_callback(hand_over)
+    outer.add_done_callback(lambda _: inner.remove_done_callback(hand_over))
     return outer
 
 
 class _Shielding:
     """The tie between what is shielded and the future that stands before it."""
 
-    __slots__ = ("_inner", "_outer")
+    __slots__ = ("_outer",)
 
-    def __init__(self, inner: Future[Any], outer: Future[Any]) -> None:
-        self._inner = inner
+    def __init__(self, outer: Future[Any]) -> None:
         self._outer = outer
 
     def inner_done(self, inner: Future[Any]) -> None:
@@ -58,10 +57,6 @@ class _Shielding:
             outer.set_result(result)
         else:
             outer.set_exception(error)
-
-    def outer_done(self, _: Future[Any]) -> None:
-        """Let go of the shielded future."""
-        self._inner.remove_done_callback(self.inner_done)
 
     def _on_behalf_of(self) -> list[Future[Any]]:
         """Tell the call graph who waits for the shielded future: who waits for the shield."""

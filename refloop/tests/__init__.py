@@ -1,0 +1,1 @@
+"""refloop's own tests: its promises, checked on asyncio as well wherever asyncio has them."""

@@ -1,0 +1,1 @@
+"""The high-level namespace: synchronisation, queues, waiting, timeouts, task groups, call graph, streams."""
