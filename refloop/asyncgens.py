@@ -49,6 +49,7 @@ class AsyncGenerators(TaskMaking):
 
         Keeps: async-generators/registers-asyncgen-hooks, async-generators/ignores-earlier-generators.
         """
+        super()._begin_run()
         sys.set_asyncgen_hooks(firstiter=self._asyncgen_started, finalizer=self._asyncgen_abandoned)
 
     def _asyncgen_started(self, agen: AsyncGenerator[Any, Any]) -> None:

@@ -2,14 +2,14 @@
 
 Each part keeps one subject and stands on the scheduler:
 
-    errors.ErrorReporting        what nobody catches goes to the exception handler
-      scheduling.Scheduler       ready queue, timers, the run
-        debug.DebugMode          checks and records, on request
-        watching.DescriptorWatching
-        spawning.TaskMaking      futures and tasks
-          asyncgens.AsyncGenerators
-        executors.Executors      blocking calls, name resolution
-        signals.SignalHandling
+    errors.ErrorReporting                 what nobody catches goes to the exception handler
+      scheduling.Scheduler                ready queue, timers, the run
+        spawning.TaskMaking               futures and tasks
+          asyncgens.AsyncGenerators       asynchronous generators are closed in the end
+          debug.DebugMode                 checks and records, on request
+        executors.Executors               blocking calls, name resolution
+        watching.DescriptorWatching       callbacks for descriptors
+          signals.SignalHandling          callbacks for signals
 """
 
 from __future__ import annotations

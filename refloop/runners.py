@@ -93,7 +93,9 @@ class Runner:
         if not iscoroutine(coro) and not inspect.isawaitable(coro):
             raise TypeError(f"An asyncio.Future, a coroutine or an awaitable is required, got {coro!r}")
         loop, own_context = self._initialize()
-        main: Any = loop.create_task(coro if iscoroutine(coro) else _await(coro), context=context or own_context)
+        # An empty context is false: it is asked for by identity.
+        chosen = own_context if context is None else context
+        main: Any = loop.create_task(coro if iscoroutine(coro) else _await(coro), context=chosen)
         with _Interruption(loop, main) as interruption:
             try:
                 result: T = loop.run_until_complete(main)

@@ -56,12 +56,13 @@ class SignalHandling(DescriptorWatching):
         self._check_closed()
         if threading.current_thread() is not threading.main_thread():
             raise RuntimeError("signal handlers can be added in the main thread only")
-        self._listen_to_signals()
         try:
+            self._listen_to_signals()
             signal.signal(sig, self._on_signal)
             # System calls of other code are not to fail because this signal is handled.
             signal.siginterrupt(sig, False)
-        except OSError as error:
+        except (OSError, ValueError) as error:
+            # The system refuses this signal, or Python refuses signals to an interpreter that is not the main one.
             self._forget_signal_sockets_if_unused()
             raise RuntimeError(f"signal {sig} cannot be caught") from error
         if self._signal_callbacks is None:

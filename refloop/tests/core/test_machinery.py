@@ -8,6 +8,7 @@ import random
 import re
 import socket
 import threading
+from contextvars import Context, ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -138,3 +139,15 @@ def test_every_requirement_named_in_a_docstring_is_in_the_catalogue(module: Path
     for _, listed in re.findall(r"(?m)^( *)(?:# )?Keeps: ((?:.+\n?)+?)(?=\s*(?:\"\"\"|\n|\Z))", module.read_text()):
         named |= set(re.findall(r"[\w.()-]+/[\w-]+", listed))
     assert named - known == set()
+
+
+def test_a_runner_uses_an_empty_context_that_it_is_given() -> None:
+    variable: ContextVar[str] = ContextVar("variable")
+
+    async def main() -> None:
+        variable.set("set inside")
+
+    context = Context()
+    with refloop.Runner() as runner:
+        runner.run(main(), context=context)
+    assert context[variable] == "set inside"
