@@ -80,7 +80,9 @@ class Hygiene:
     def begin(self) -> None:
         """Before the fixtures of a case."""
         caught = warnings.catch_warnings(record=True)
-        recorded = caught.__enter__() or []
+        recorded = caught.__enter__()
+        # An empty list, which fills as warnings come in.
+        assert recorded is not None
         warnings.simplefilter("always")
         self.errors.messages.clear()
         self._unraisable.clear()

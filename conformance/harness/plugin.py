@@ -31,7 +31,7 @@ from conformance.harness.journal import JournalWriter
 from conformance.harness.naming import CASES
 from conformance.harness.outcome import CaseState, Escaped, short
 from conformance.harness.selection import Selection, describe_items
-from conformance.harness.state import forget_policy
+from conformance.harness.state import ProcessState, forget_policy
 from conformance.target import make_current_folder_importable, resolve
 from reports.model import Verdict
 
@@ -110,11 +110,14 @@ class CaseRunner:
                 own.replace(collected)
         if cases:
             self._watch = Watch(self._run, self._worker)
+            untouched = ProcessState.now()
             warm_up(self._config, self._watch)
+            gc.collect()
+            # What every loop changes must show in every case, and harm none: also not the first.
+            untouched.restore()
             forget_policy()
             self._hygiene = Hygiene()
             # What collection made stays alive for the whole run: leave it out of every case's garbage collection.
-            gc.collect()
             if hasattr(gc, "freeze"):
                 gc.freeze()
 
