@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import gc
-import logging
 import sys
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from conformance.support.logs import logged_errors
 from conformance.support.marks import DEBUG, PLAIN, on_loops, requirement
 from conformance.support.waiting import run_until
 
 if TYPE_CHECKING:
+    import logging
     from asyncio import AbstractEventLoop
     from collections.abc import AsyncGenerator, Awaitable
 
@@ -285,7 +286,6 @@ def test_a_clean_up_that_fails_while_a_runner_shuts_down_is_reported(
 
     with aio.Runner(loop_factory=target.make_loop) as runner:
         runner.run(main())
-    formatter = logging.Formatter("%(message)s")
-    [text] = [formatter.format(record) for record in asyncio_log if record.levelno >= logging.ERROR]
+    [text] = logged_errors(asyncio_log)
     assert "unhandled exception during asyncio.run() shutdown" in text
     assert "ZeroDivisionError: in the clean-up" in text

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from conformance.support.logs import logged_errors
 from conformance.support.marks import DEBUG, EAGER, PLAIN, on_loops, requirement
 from conformance.support.waiting import run_one_pass, run_until
 
@@ -30,12 +31,6 @@ async def bug(aio: Any) -> None:
     """Fail in the second step."""
     await aio.sleep(0)
     raise LookupError("not consumed")
-
-
-def texts(records: Records) -> list[str]:
-    """The errors of the log as a user reads them, tracebacks included."""
-    formatter = logging.Formatter("%(message)s")
-    return [formatter.format(record) for record in records if record.levelno >= logging.ERROR]
 
 
 def abandon_task(loop: AbstractEventLoop, aio: Any) -> str:
@@ -108,7 +103,7 @@ def test_an_exception_that_nobody_retrieves_is_logged_once(
     loop: AbstractEventLoop, aio: Any, asyncio_log: Records, abandon: Callable[[AbstractEventLoop, Any], str]
 ) -> None:
     abandon(loop, aio)
-    assert len(texts(asyncio_log)) == 1
+    assert len(logged_errors(asyncio_log)) == 1
 
 
 @requirement("never-retrieved-exceptions/logs-when-collected")
@@ -119,10 +114,10 @@ def test_an_exception_is_not_logged_before_its_future_is_collected(
     run_until(loop, tasks[0].done)
     gc.collect()
     run_one_pass(loop)
-    assert texts(asyncio_log) == []
+    assert logged_errors(asyncio_log) == []
     tasks.clear()
     gc.collect()
-    assert len(texts(asyncio_log)) == 1
+    assert len(logged_errors(asyncio_log)) == 1
 
 
 @requirement("never-retrieved-exceptions/logs-when-collected")
@@ -131,7 +126,7 @@ def test_an_exception_that_nobody_retrieves_goes_to_the_loops_handler(
 ) -> None:
     abandon_task(loop, aio)
     assert [type(context.get("exception")) for context in reported] == [LookupError]
-    assert texts(asyncio_log) == []
+    assert logged_errors(asyncio_log) == []
 
 
 @each_kind
@@ -140,7 +135,7 @@ def test_the_log_shows_the_future_and_its_exception(
     loop: AbstractEventLoop, aio: Any, asyncio_log: Records, abandon: Callable[[AbstractEventLoop, Any], str]
 ) -> None:
     shown = abandon(loop, aio)
-    [text] = texts(asyncio_log)
+    [text] = logged_errors(asyncio_log)
     assert shown in text
     assert "LookupError: not consumed" in text
 
@@ -148,7 +143,7 @@ def test_the_log_shows_the_future_and_its_exception(
 @requirement("never-retrieved-exceptions/logs-repr-and-traceback")
 def test_the_log_shows_where_the_exception_was_raised(loop: AbstractEventLoop, aio: Any, asyncio_log: Records) -> None:
     abandon_task(loop, aio)
-    [text] = texts(asyncio_log)
+    [text] = logged_errors(asyncio_log)
     assert "Traceback" in text
     assert ", in bug\n" in text
 
@@ -160,7 +155,7 @@ def test_in_debug_mode_the_log_shows_where_the_future_was_made(
     loop: AbstractEventLoop, aio: Any, asyncio_log: Records, abandon: Callable[[AbstractEventLoop, Any], str]
 ) -> None:
     abandon(loop, aio)
-    [text] = texts(asyncio_log)
+    [text] = logged_errors(asyncio_log)
     assert "source_traceback" in text
     assert f", in {abandon.__name__}\n" in text
 
@@ -178,7 +173,7 @@ def test_an_exception_that_nobody_retrieves_calls_no_excepthook(
     monkeypatch.setattr(sys, "excepthook", lambda *args: calls.append(args))
     abandon(loop, aio)
     assert calls == []
-    assert len(texts(asyncio_log)) == 1
+    assert len(logged_errors(asyncio_log)) == 1
 
 
 @pytest.mark.parametrize("way", ["await", "result", "exception"])
@@ -199,7 +194,7 @@ def test_an_exception_that_was_retrieved_is_not_logged(
             assert isinstance(task.exception(), LookupError)
     del task
     gc.collect()
-    assert texts(asyncio_log) == []
+    assert logged_errors(asyncio_log) == []
 
 
 @pytest.mark.parametrize("debug", [False, True], ids=["plain", "debug"])
@@ -237,7 +232,7 @@ def test_a_program_may_consume_the_exception_of_a_task_later(
 
     assert loop.run_until_complete(consume()) == "not consumed"
     gc.collect()
-    assert texts(asyncio_log) == []
+    assert logged_errors(asyncio_log) == []
 
 
 def destroy_pending_task(loop: AbstractEventLoop) -> str:
@@ -257,7 +252,7 @@ def destroy_pending_task(loop: AbstractEventLoop) -> str:
 @requirement("pending-task-destroyed/logs-when-collected-pending")
 def test_a_pending_task_that_is_collected_is_logged(loop: AbstractEventLoop, asyncio_log: Records) -> None:
     name = destroy_pending_task(loop)
-    [text] = texts(asyncio_log)
+    [text] = logged_errors(asyncio_log)
     assert "Task was destroyed but it is pending!" in text
     assert name in text
 
@@ -268,6 +263,6 @@ def test_in_debug_mode_the_log_shows_where_the_pending_task_was_made(
     loop: AbstractEventLoop, asyncio_log: Records
 ) -> None:
     destroy_pending_task(loop)
-    [text] = texts(asyncio_log)
+    [text] = logged_errors(asyncio_log)
     assert "source_traceback" in text
     assert ", in destroy_pending_task\n" in text

@@ -144,7 +144,7 @@ async def test_a_generator_sees_its_closing_as_generator_exit(loop: AbstractEven
 @requirement("loop.shutdown_asyncgens/closes-open-asyncgens")
 async def test_generators_that_ended_before_are_not_closed_again(loop: AbstractEventLoop) -> None:
     events: list[str] = []
-    exhausted, closed, unstarted = (counting(events, name) for name in ("exhausted", "closed", "unstarted"))
+    exhausted, closed = (counting(events, name) for name in ("exhausted", "closed"))
     await anext(exhausted)
     with contextlib.suppress(StopAsyncIteration, ValueError):
         await exhausted.athrow(ValueError)
@@ -152,7 +152,6 @@ async def test_generators_that_ended_before_are_not_closed_again(loop: AbstractE
     await closed.aclose()
     await loop.shutdown_asyncgens()
     assert events == ["exhausted closed", "closed closed"]
-    await unstarted.aclose()
 
 
 @requirement("loop.shutdown_asyncgens/closes-open-asyncgens")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import logging
 import signal
 import socket
 import traceback
@@ -13,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from conformance.support.logs import logged_errors
 from conformance.support.marks import DEBUG, PLAIN, on_loops, requirement
 from conformance.support.waiting import GENEROUS, run_one_pass, run_until
 
 if TYPE_CHECKING:
+    import logging
     from asyncio import AbstractEventLoop
     from contextvars import Context
 
@@ -42,12 +43,6 @@ def coloured(value: str) -> Context:
     context = copy_context()
     context.run(colour.set, value)
     return context
-
-
-def texts(records: list[logging.LogRecord]) -> list[str]:
-    """The errors of the log as a user reads them, tracebacks included."""
-    formatter = logging.Formatter("%(name)s %(levelname)s %(message)s")
-    return [formatter.format(record) for record in records if record.levelno >= logging.ERROR]
 
 
 def by_call_soon(loop: AbstractEventLoop, callback: Callable[..., object]) -> None:
@@ -141,7 +136,7 @@ def test_an_error_without_a_handler_keeps_the_loop_running(
     loop.call_soon(order.append, "after")
     run_one_pass(loop)
     assert order == ["after"]
-    assert len(texts(asyncio_log)) == 1
+    assert len(logged_errors(asyncio_log)) == 1
 
 
 @requirement("loop.call_exception_handler/callback-error-keeps-loop-running")
@@ -195,7 +190,7 @@ def test_with_a_handler_nothing_is_logged(
     loop.call_soon(fail)
     run_one_pass(loop)
     assert len(reported) == 1
-    assert texts(asyncio_log) == []
+    assert logged_errors(asyncio_log) == []
 
 
 @requirement("loop.set_exception_handler/handler-called-on-error", "loop.get_exception_handler/returns-set-handler")
@@ -239,7 +234,7 @@ def test_none_restores_the_default_handler(loop: AbstractEventLoop, asyncio_log:
     loop.call_soon(fail)
     run_one_pass(loop)
     assert called == []
-    assert len(texts(asyncio_log)) == 1
+    assert len(logged_errors(asyncio_log)) == 1
 
 
 @requirement("loop.get_exception_handler/returns-set-handler")
@@ -318,90 +313,6 @@ def test_without_task_or_handle_a_handler_runs_in_the_context_of_the_call(loop: 
     assert seen == ["white"]
 
 
-@requirement("loop.default_exception_handler/used-without-custom-handler")
-def test_without_a_handler_the_default_one_logs_the_error(
-    loop: AbstractEventLoop, asyncio_log: list[logging.LogRecord]
-) -> None:
-    loop.call_soon(fail)
-    run_one_pass(loop)
-    assert len(texts(asyncio_log)) == 1
-
-
-@requirement("loop.default_exception_handler/used-without-custom-handler")
-def test_a_handler_may_call_the_default_one(loop: AbstractEventLoop, asyncio_log: list[logging.LogRecord]) -> None:
-    loop.set_exception_handler(lambda loop, context: loop.default_exception_handler(context))
-    loop.call_soon(fail)
-    run_one_pass(loop)
-    assert len(texts(asyncio_log)) == 1
-
-
-@on_loops(PLAIN, DEBUG)
-@requirement("loop.default_exception_handler/logs-with-traceback")
-def test_the_default_handler_logs_message_and_traceback(
-    loop: AbstractEventLoop, asyncio_log: list[logging.LogRecord]
-) -> None:
-    try:
-        fail()
-    except LookupError as error:
-        loop.default_exception_handler({"message": "it went wrong", "exception": error})
-    [text] = texts(asyncio_log)
-    assert "it went wrong" in text
-    assert "Traceback" in text
-    assert ", in fail\n" in text
-    assert "LookupError: raised in a callback" in text
-
-
-@requirement("loop.default_exception_handler/logs-with-traceback")
-def test_the_log_of_a_callbacks_error_shows_where_it_was_raised(
-    loop: AbstractEventLoop, asyncio_log: list[logging.LogRecord]
-) -> None:
-    loop.call_soon(fail)
-    run_one_pass(loop)
-    [text] = texts(asyncio_log)
-    assert ", in fail\n" in text
-    assert "LookupError: raised in a callback" in text
-
-
-@requirement("loop.default_exception_handler/logs-with-traceback")
-def test_the_traceback_is_that_of_the_reported_error_not_of_the_one_being_handled(
-    loop: AbstractEventLoop, asyncio_log: list[logging.LogRecord]
-) -> None:
-    try:
-        raise KeyError("being handled")
-    except KeyError:
-        loop.default_exception_handler({"message": "without an exception"})
-        loop.default_exception_handler({"message": "with one", "exception": LookupError("reported")})
-    without, with_one = texts(asyncio_log)
-    assert "KeyError" not in without
-    assert "LookupError" in with_one
-
-
-@requirement("loop.default_exception_handler/logs-every-context-entry")
-def test_the_default_handler_logs_every_entry(loop: AbstractEventLoop, asyncio_log: list[logging.LogRecord]) -> None:
-    loop.default_exception_handler({"message": "it went wrong", "flavour": "vanilla", "portions": 1234})
-    [text] = texts(asyncio_log)
-    assert [word for word in ("flavour", "vanilla", "portions", "1234") if word not in text] == []
-
-
-@requirement("loop.default_exception_handler/accepts-handler-context")
-def test_the_default_handler_accepts_every_documented_key(
-    loop: AbstractEventLoop, asyncio_log: list[logging.LogRecord]
-) -> None:
-    related: list[dict[str, Any]] = [{key: object()} for key in ("future", "handle", "protocol", "transport", "socket")]
-    for entry in related:
-        loop.default_exception_handler({"message": "it went wrong", **entry})
-    assert len(texts(asyncio_log)) == len(related)
-
-
-@requirement("loop.default_exception_handler/accepts-handler-context")
-def test_the_default_handler_accepts_a_context_with_only_a_message(
-    loop: AbstractEventLoop, asyncio_log: list[logging.LogRecord]
-) -> None:
-    loop.default_exception_handler({"message": "it went wrong"})
-    [text] = texts(asyncio_log)
-    assert "it went wrong" in text
-
-
 @on_loops(PLAIN, DEBUG)
 @requirement("loop.call_exception_handler/calls-current-handler")
 def test_calling_the_exception_handler_calls_the_current_one_at_once(
@@ -417,7 +328,7 @@ def test_calling_the_exception_handler_without_one_calls_the_default_one(
     loop: AbstractEventLoop, asyncio_log: list[logging.LogRecord]
 ) -> None:
     loop.call_exception_handler({"message": "an error"})
-    [text] = texts(asyncio_log)
+    [text] = logged_errors(asyncio_log)
     assert "an error" in text
 
 
@@ -466,7 +377,7 @@ def test_the_default_handler_shows_a_traceback_frame_by_frame(
     loop: AbstractEventLoop, asyncio_log: list[logging.LogRecord]
 ) -> None:
     loop.call_exception_handler({"message": "an error", "source_traceback": traceback.extract_stack()})
-    [text] = texts(asyncio_log)
+    [text] = logged_errors(asyncio_log)
     assert ", in test_the_default_handler_shows_a_traceback_frame_by_frame\n" in text
 
 
@@ -487,7 +398,7 @@ def test_the_default_handler_takes_keys_that_nobody_knows(
     loop: AbstractEventLoop, asyncio_log: list[logging.LogRecord]
 ) -> None:
     loop.call_exception_handler({"message": "an error", "flavour": "vanilla"})
-    assert len(texts(asyncio_log)) == 1
+    assert len(logged_errors(asyncio_log)) == 1
 
 
 @on_loops(PLAIN, DEBUG)
@@ -511,7 +422,7 @@ def test_an_error_in_a_handler_is_logged_and_keeps_the_loop_running(
     loop.call_soon(loop.call_later, 0.001, end)
     loop.run_forever()
     assert order == ["handler", "after", "later"]
-    assert "raised in the handler" in "".join(texts(asyncio_log))
+    assert "raised in the handler" in "".join(logged_errors(asyncio_log))
 
 
 @requirement("loop.call_exception_handler/handler-error-keeps-loop-running")
@@ -528,4 +439,4 @@ def test_a_handler_that_failed_is_called_for_the_next_error(
     for message in "first", "second":
         loop.call_exception_handler({"message": message})
     assert called == ["first", "second"]
-    assert len(texts(asyncio_log)) >= 2
+    assert len(logged_errors(asyncio_log)) >= 2
