@@ -134,6 +134,53 @@ def task_ping_pong(bench: Bench) -> None:
     loop.run_until_complete(main())
 
 
+def queue_hand_over(bench: Bench) -> None:
+    """Items that one task puts into a queue of one place and another takes out."""
+    queue = bench.aio.Queue(1)
+
+    async def produce() -> None:
+        for n in range(bench.operations):
+            await queue.put(n)
+
+    async def consume() -> None:
+        for _ in range(bench.operations):
+            await queue.get()
+
+    async def main() -> None:
+        await bench.aio.gather(produce(), consume())
+
+    bench.loop.run_until_complete(main())
+
+
+def contended_lock(bench: Bench) -> None:
+    """Ten tasks that take one lock in turn, each giving way to the others while it holds it."""
+    lock = bench.aio.Lock()
+    turn = bench.aio.sleep
+
+    async def contend() -> None:
+        for _ in range(bench.operations // 10):
+            async with lock:
+                await turn(0)
+
+    async def main() -> None:
+        await bench.aio.gather(*(contend() for _ in range(10)))
+
+    bench.loop.run_until_complete(main())
+
+
+def gather_ten_thousand(bench: Bench) -> None:
+    """Ten thousand coroutines gathered at once; the operation is one of them."""
+
+    async def child() -> None:
+        pass
+
+    async def main() -> None:
+        for _ in range(bench.operations // 10_000):
+            await bench.aio.gather(*(child() for _ in range(10_000)))
+
+    bench.loop.run_until_complete(main())
+
+
 def executor_round_trip(bench: Bench) -> None:
     """A call in the default executor, awaited, one at a time."""
     loop = bench.loop
@@ -175,6 +222,9 @@ ROWS: dict[str, tuple[Callable[[Bench], None], int]] = {
     "timers: schedule and cancel": (timers, 200_000),
     "create a task and await it": (create_and_await_task, 100_000),
     "task ping-pong over futures": (task_ping_pong, 200_000),
+    "queue hand-over": (queue_hand_over, 100_000),
+    "contended lock": (contended_lock, 100_000),
+    "gather of 10,000": (gather_ten_thousand, 200_000),
     "executor round trip": (executor_round_trip, 10_000),
     "threadsafe round trip": (threadsafe_round_trip, 10_000),
     "make and close a loop": (make_and_close_loop, 5_000),
