@@ -26,6 +26,7 @@ from conformance.harness.naming import CASES, case_id
 from conformance.harness.passes import UNWANTED_PLUGINS, environment
 from conformance.harness.plugin import CaseRunner
 from conformance.harness.selection import RULES, Rules, Selection
+from conformance.harness.state import forget_policy
 from conformance.target import Target, resolve
 from fixtures.faulty.registry import Careless, all_careless
 
@@ -144,7 +145,10 @@ class Driver:
 
     def _run(self, careless: Careless, cases: list[Case]) -> dict[str, list[str]]:
         """Run what can still tell something: cases that nothing has caught yet, and any until this fault is caught."""
-        result: dict[str, list[str]] = {"passed": [], "failed": [], "hung": []}
+        result: dict[str, list[str]] = {"passed": [], "failed": [], "hung": [], "gross": []}
+        if not self._works():
+            result["gross"].append(careless.name)
+            return result
         healthy = careless in (HEALTHY, HEALTHY_PYTHON)
         sharp = set() if healthy else self._sharp_cases()
         chosen = [case for case in cases if careless.may_be_caught_by(case.id, program=case.program)]
@@ -162,6 +166,20 @@ class Driver:
             if len(result["hung"]) >= MOST_HANGS and not healthy:
                 break
         return result
+
+    def _works(self) -> bool:
+        """Whether the target does the least that the harness asks of one before it runs a case on it."""
+        signal.setitimer(signal.ITIMER_REAL, PATIENCE, AGAIN)
+        try:
+            loop = self.target.make_loop()
+            loop.run_until_complete(self.target.namespace.sleep(0))
+            loop.close()
+        except (Exception, Hung):
+            return False
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            forget_policy()
+        return True
 
     def _sharp_cases(self) -> set[str]:
         found: set[str] = set()
@@ -184,7 +202,7 @@ class Driver:
             return "nothing"
         if "Hung" in self._outcome["message"]:
             return "hung"
-        return {"pass": "passed", "fail": "failed", "unsupported": "failed"}.get(self._outcome["verdict"], "nothing")
+        return {"pass": "passed", "fail": "failed"}.get(self._outcome["verdict"], "nothing")
 
     @pytest.fixture(name="target")
     def current_target(self) -> Target:
