@@ -297,7 +297,8 @@ def test_the_exception_of_a_task_that_nobody_retrieved_is_reported_when_the_task
     loop.run_until_complete(start())
     gc.collect()
     assert [repr(context.get("exception")) for context in reported] == ["ValueError('overlooked')"]
-    assert reported[0]["message"] == "Task exception was never retrieved"
+    # A loop's own subclass of Task may put its own name before this.
+    assert "exception was never retrieved" in reported[0]["message"]
 
 
 @requirement("create_task/logs-unretrieved-exception")
@@ -310,7 +311,7 @@ def test_the_exception_of_a_task_that_nobody_retrieved_ends_in_the_log(
     loop.run_until_complete(start())
     gc.collect()
     errors = [record.getMessage() for record in asyncio_log if record.levelname == "ERROR"]
-    assert ["Task exception was never retrieved" in message for message in errors] == [True]
+    assert ["exception was never retrieved" in message for message in errors] == [True]
 
 
 @pytest.mark.parametrize("retrieve", ["await", "result", "exception"])
