@@ -10,6 +10,9 @@ Each part keeps one subject and stands on the scheduler:
         executors.Executors               blocking calls, name resolution
         watching.DescriptorWatching       callbacks for descriptors
           signals.SignalHandling          callbacks for signals
+          sockcalls.SocketCalls           `sock_recv()` and its siblings
+            connecting.Connecting         stream connections
+              listening.ServerMaking      servers
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from refloop.asyncgens import AsyncGenerators
 from refloop.debug import DebugMode, debug_by_default
 from refloop.executors import Executors
 from refloop.futures import Future, isfuture
+from refloop.listening import ServerMaking
 from refloop.polling import SelectorPoller, default_poller
 from refloop.signals import SignalHandling
 from refloop.spawning import ensure_future
@@ -35,7 +39,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class BaseEventLoop(DebugMode, AsyncGenerators, Executors, SignalHandling):
+class BaseEventLoop(DebugMode, AsyncGenerators, Executors, SignalHandling, ServerMaking):
     """Everything of a loop but the say in what polls for it.
 
     Keeps: BaseEventLoop/supplies-common-methods.
