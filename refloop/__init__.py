@@ -8,6 +8,7 @@ loop, which runs standard asyncio programs as well: `asyncio.run(main(), loop_fa
 
 from __future__ import annotations
 
+import socket
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +71,10 @@ from refloop.semaphores import BoundedSemaphore, Semaphore
 from refloop.shielding import shield
 from refloop.sleeping import sleep
 from refloop.spawning import create_eager_task_factory, create_task, eager_task_factory, ensure_future
+from refloop.stream_protocol import StreamReaderProtocol
+from refloop.stream_reader import StreamReader
+from refloop.stream_writer import StreamWriter
+from refloop.streams import open_connection, start_server
 from refloop.taskgroups import TaskGroup
 from refloop.tasks import Task
 from refloop.threads import run_coroutine_threadsafe, to_thread
@@ -148,6 +153,9 @@ __all__ = [
     "SelectorEventLoop",
     "Semaphore",
     "SendfileNotAvailableError",
+    "StreamReader",
+    "StreamReaderProtocol",
+    "StreamWriter",
     "SubprocessProtocol",
     "SubprocessTransport",
     "Task",
@@ -176,6 +184,7 @@ __all__ = [
     "iscoroutinefunction",
     "isfuture",
     "new_event_loop",
+    "open_connection",
     "print_call_graph",
     "run",
     "run_coroutine_threadsafe",
@@ -183,6 +192,7 @@ __all__ = [
     "set_event_loop_policy",
     "shield",
     "sleep",
+    "start_server",
     "timeout",
     "timeout_at",
     "to_thread",
@@ -190,3 +200,8 @@ __all__ = [
     "wait_for",
     "wrap_future",
 ]
+
+if hasattr(socket, "AF_UNIX"):
+    from refloop.streams import open_unix_connection, start_unix_server
+
+    __all__ += ["open_unix_connection", "start_unix_server"]
