@@ -15,20 +15,21 @@ import tempfile
 import time
 from pathlib import Path
 
+from conformance.harness.children import environment
 from conformance.harness.naming import ROOT
-from conformance.harness.passes import UNWANTED_PLUGINS, environment
+from conformance.harness.passes import UNWANTED_PLUGINS
 from conformance.harness.selection import RULES, Rules
 
 CASES = 1000
 ROUNDS = 3
 
-CASE = '''
+CASE = """
 def test_case_{number}(loop):
     loop.call_soon(loop.stop)
     loop.run_forever()
-'''
+"""
 
-BARE_FIXTURE = '''
+BARE_FIXTURE = """
 import asyncio
 import pytest
 
@@ -37,7 +38,7 @@ def loop():
     loop = asyncio.new_event_loop()
     yield loop
     loop.close()
-'''
+"""
 
 
 def main() -> None:

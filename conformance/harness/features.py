@@ -25,3 +25,6 @@ FEATURES_OF_AREAS = {
     "subprocess-transports": "subprocess",
 }
 """The feature that all cases of an area need."""
+
+EAGER_TASKS = "eager-tasks"
+"""The feature that the variants with eager tasks need: `conformance.support.marks.EAGER`."""

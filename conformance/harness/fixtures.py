@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-import os
 import subprocess
 import sys
 import threading
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from conformance.harness.children import environment
 from conformance.harness.hygiene import Finding, pending_tasks
 from conformance.harness.outcome import CaseState, TargetFault
 from conformance.support.marks import DEBUG, EAGER, PLAIN
@@ -20,22 +20,12 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from collections.abc import Iterator, Mapping
 
+    from conformance.support.programs import RunProgram
+
 PROGRAM_TIMEOUT = 8.0
 """Seconds for a child program: below the ten of its case, so that its output is seen and not the case's hang."""
 
 CASE_STATE = pytest.StashKey[CaseState]()
-
-
-class RunProgram(Protocol):
-    """Run ``source`` in a fresh interpreter, with ``make_loop`` (the target's factory) and ``aio`` defined in it.
-
-    ``flags`` are interpreter options (``"-X", "dev"``), ``env`` is added to the environment (from which asyncio's own
-    variables were removed). Returns the finished process: ``stdout``, ``stderr`` as text, ``returncode``.
-    """
-
-    def __call__(
-        self, source: str, *flags: str, env: Mapping[str, str] | None = None
-    ) -> subprocess.CompletedProcess[str]: ...
 
 
 class LogRecorder(logging.Handler):
@@ -100,7 +90,8 @@ def loop(request: pytest.FixtureRequest, target: Target) -> Iterator[AbstractEve
 def reported(loop: AbstractEventLoop) -> list[dict[str, Any]]:
     """The contexts that the loop's exception handler was called with, as they come in."""
     contexts: list[dict[str, Any]] = []
-    loop.set_exception_handler(lambda _loop, context: contexts.append(context))
+    # That the loop comes first has cases of its own; a loop that forgets it must not fail every case here.
+    loop.set_exception_handler(lambda *arguments: contexts.append(arguments[-1]))
     return contexts
 
 
@@ -131,7 +122,7 @@ def run_program(target: Target) -> RunProgram:
             f"_target = _resolve({target.name!r}, {target.namespace_name!r})\n"
             "make_loop, aio = _target.make_loop, _target.namespace\n"
         )
-        inherited = {k: v for k, v in os.environ.items() if k not in ("PYTHONASYNCIODEBUG", "PYTHONDEVMODE")}
+        inherited = {name: value for name, value in environment().items() if name != "PYTHONDEVMODE"}
         return subprocess.run(
             [sys.executable, "-P", *flags, "-c", prelude + source],
             env={**inherited, **(env or {})},

@@ -13,13 +13,12 @@ import os
 import signal
 import subprocess
 import sys
-import sysconfig
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen, mutable
 
+from conformance.harness.children import environment
 from conformance.harness.containment import BUDGET, examine
 from conformance.harness.journal import JournalReader
 from conformance.harness.naming import CASES, ROOT, case_id
@@ -27,6 +26,7 @@ from conformance.harness.selection import ONLY, RULES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from conformance.harness.containment import Death
     from conformance.harness.selection import Rules
@@ -42,8 +42,6 @@ STARTUP = 60.0
 
 SILENCE = 30.0
 """Seconds beyond the longest budget without any event before a process counts as hung; the watch fires long before."""
-
-UNWANTED_VARIABLES = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTHONASYNCIODEBUG", "PYTEST_XDIST_WORKER")
 
 UNWANTED_PLUGINS = (
     "cacheprovider", "doctest", "faulthandler", "junitxml", "legacypath", "logging", "pastebin", "setuponly",
@@ -285,25 +283,6 @@ def command(plan: PassPlan, folder: Path) -> list[str]:
     line += [f"--area={area}" for area in plan.areas]
     line += [f"--page={page}" for page in plan.pages]
     return line
-
-
-def environment() -> dict[str, str]:
-    """The user's environment without what would change a pytest run, and with this interpreter's own switches."""
-    clean = {name: value for name, value in os.environ.items() if name not in UNWANTED_VARIABLES}
-    clean["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    if str(ROOT) not in site_folders():
-        # A checkout that is not installed. An installed suite is found without, whatever the current folder holds.
-        clean["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), clean.get("PYTHONPATH"))))
-    if sys.flags.dev_mode:
-        clean["PYTHONDEVMODE"] = "1"
-    if sys.warnoptions:
-        clean["PYTHONWARNINGS"] = ",".join(sys.warnoptions)
-    return clean
-
-
-def site_folders() -> set[str]:
-    """Where this interpreter keeps installed packages."""
-    return {str(Path(sysconfig.get_path(name)).resolve()) for name in ("purelib", "platlib")}
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -145,7 +145,11 @@ class CaseRunner:
             self._state.verdict, self._state.message = verdict, reason
             pytest.skip(reason)
         item.stash[BEGAN] = True
-        if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj) and "loop" not in item.fixturenames:
+        if (
+            isinstance(item, pytest.Function)
+            and inspect.iscoroutinefunction(item.obj)
+            and "loop" not in item.fixturenames
+        ):
             # It runs on the loop, whether it names it or not.
             item.fixturenames.append("loop")
         self._hygiene.begin()

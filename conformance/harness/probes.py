@@ -24,6 +24,7 @@ import tempfile
 from typing import TYPE_CHECKING, Any
 
 from conformance.harness.containment import start_clean
+from conformance.harness.features import EAGER_TASKS
 from conformance.target import TargetError, make_current_folder_importable, resolve
 
 if TYPE_CHECKING:
@@ -31,6 +32,25 @@ if TYPE_CHECKING:
 
 PROBE_BUDGET = 5.0
 """Seconds for one probe; each takes milliseconds where the feature works."""
+
+
+def probe_eager_tasks(loop: Any) -> None:
+    # Not a feature of a loop's own: every kind of task is checked with eager start as well, and where a loop fails on
+    # asyncio's own factory, the cases of that factory say so once and the others have nothing to add.
+    factory = getattr(asyncio, "eager_task_factory", None)
+    if factory is None:
+        return
+    loop.set_task_factory(factory)
+
+    async def start() -> None:
+        await loop.create_task(asyncio.sleep(0))
+
+    main = start()
+    try:
+        loop.run_until_complete(main)
+    except TypeError as error:
+        main.close()
+        raise NotImplementedError(f"a task with asyncio.eager_task_factory: {error}") from error
 
 
 def probe_executor(loop: Any) -> None:
@@ -127,6 +147,7 @@ def probe_subprocess(loop: Any) -> None:
 
 
 PROBES: dict[str, Callable[[Any], None]] = {
+    EAGER_TASKS: probe_eager_tasks,
     "executor": probe_executor,
     "asyncgens": probe_asyncgens,
     "signals": probe_signals,

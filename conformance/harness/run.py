@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import conformance
 from conformance.catalogue import load, profile_version
-from conformance.harness import passes
+from conformance.harness.children import environment
 from conformance.harness.containment import BUDGET, describe_status
 from conformance.harness.environment import platform_info, python_info
 from conformance.harness.judgement import Judge
@@ -253,7 +253,7 @@ def _probing_process(target: Target, known: list[str]) -> tuple[list[dict[str, o
             line,
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            env=passes.environment(),
+            env=environment(),
             timeout=PROBE_BUDGET * (len(PROBES) + 2),
             check=False,
         )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from conformance.support.logs import logged_errors
+from conformance.support.logs import logged_errors, names_of_loggers
 from conformance.support.marks import DEBUG, EAGER, PLAIN, on_loops, requirement
 from conformance.support.waiting import run_one_pass, run_until
 
@@ -58,25 +58,23 @@ each_kind = pytest.mark.parametrize("abandon", ABANDON, ids=["task", "future"])
 
 
 @requirement("logger-asyncio/uses-asyncio-logger")
-def test_errors_are_logged_by_the_logger_asyncio(
-    loop: AbstractEventLoop, asyncio_log: Records, caplog: pytest.LogCaptureFixture
-) -> None:
-    loop.call_soon(fail)
-    run_one_pass(loop)
+def test_errors_are_logged_by_the_logger_asyncio(loop: AbstractEventLoop, asyncio_log: Records) -> None:
+    with names_of_loggers() as names:
+        loop.call_soon(fail)
+        run_one_pass(loop)
     assert [record.name for record in asyncio_log if record.levelno >= logging.ERROR] == ["asyncio"]
-    assert {record.name for record in caplog.records} == {"asyncio"}
+    assert names == {"asyncio"}
 
 
 @on_loops(DEBUG)
 @requirement("logger-asyncio/uses-asyncio-logger")
-def test_slow_callbacks_are_logged_by_the_logger_asyncio(
-    loop: AbstractEventLoop, asyncio_log: Records, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_slow_callbacks_are_logged_by_the_logger_asyncio(loop: AbstractEventLoop, asyncio_log: Records) -> None:
     loop.slow_callback_duration = 0
-    loop.call_soon(int)
-    run_one_pass(loop)
+    with names_of_loggers() as names:
+        loop.call_soon(int)
+        run_one_pass(loop)
     assert {record.name for record in asyncio_log} == {"asyncio"}
-    assert {record.name for record in caplog.records} == {"asyncio"}
+    assert names == {"asyncio"}
 
 
 @requirement("logger-asyncio/level-adjustable")
