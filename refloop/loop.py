@@ -13,6 +13,9 @@ Each part keeps one subject and stands on the scheduler:
           sockcalls.SocketCalls           `sock_recv()` and its siblings
             connecting.Connecting         stream connections
               listening.ServerMaking      servers
+            datagrams.DatagramEndpoints   datagrams
+            sendfile.FileSending          files
+          pipes.PipeConnecting            pipes
 """
 
 from __future__ import annotations
@@ -21,11 +24,14 @@ import warnings
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from refloop.asyncgens import AsyncGenerators
+from refloop.datagrams import DatagramEndpoints
 from refloop.debug import DebugMode, debug_by_default
 from refloop.executors import Executors
 from refloop.futures import Future, isfuture
 from refloop.listening import ServerMaking
+from refloop.pipes import PipeConnecting
 from refloop.polling import SelectorPoller, default_poller
+from refloop.sendfile import FileSending
 from refloop.signals import SignalHandling
 from refloop.spawning import ensure_future
 from refloop.tasks import Task
@@ -39,7 +45,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class BaseEventLoop(DebugMode, AsyncGenerators, Executors, SignalHandling, ServerMaking):
+class BaseEventLoop(
+    DebugMode, AsyncGenerators, ServerMaking, DatagramEndpoints, FileSending, PipeConnecting, SignalHandling, Executors
+):
     """Everything of a loop but the say in what polls for it.
 
     Keeps: BaseEventLoop/supplies-common-methods.

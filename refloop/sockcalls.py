@@ -214,7 +214,9 @@ class Attempt:
             self.outcome.set_result(result)
 
     def cancel(self) -> None:
-        """Do nothing: who waits for the outcome cancels that."""
+        """Give up: somebody else watches the descriptor now, or nobody does."""
+        if not self.outcome.done():
+            self.outcome.set_exception(ConnectionAbortedError("Another call or the socket's end has ended this wait"))
 
 
 def check_connected(sock: socket.socket, address: Any) -> None:

@@ -35,6 +35,11 @@ PIECES_AT_ONCE = 256
 # Windows has no such call.
 GATHERS = hasattr(socket.socket, "sendmsg")
 
+# Why `write()` refuses.
+ENDED = "The transport is closed"
+AFTER_EOF = "Cannot write after write_eof()"
+HELD = "Cannot write while a file is being sent"
+
 # What a peer that goes away leaves behind when the write end is to be shut.
 GONE = frozenset({errno.ENOTCONN, errno.EPIPE, errno.ECONNRESET, errno.EINVAL})
 
@@ -56,6 +61,7 @@ class SocketTransport(BufferedTransport, Transport):
         "_eof_written",
         "_fd",
         "_fills_buffers",
+        "_held",
         "_paused",
         "_peername",
         "_read_size",
@@ -74,6 +80,8 @@ class SocketTransport(BufferedTransport, Transport):
         self._paused = False
         self._eof_received = False
         self._eof_written = False
+        # Whether `loop.sendfile()` uses the socket, so that its end has to wait.
+        self._held = False
         # Why `write()` cannot do as usual; None nearly always, so that it has one thing to ask.
         self._refusal: str | None = None
         self._buffer: deque[bytes | memoryview] | None = None
@@ -259,8 +267,8 @@ class SocketTransport(BufferedTransport, Transport):
         if self._closing or self._eof_written:
             return
         self._eof_written = True
-        self._refusal = "Cannot write after write_eof()"
-        if self._buffer is None:
+        self._refusal = AFTER_EOF
+        if self._buffer is None and not self._held:
             self._shut_write_end()
 
     def close(self) -> None:
@@ -274,7 +282,7 @@ class SocketTransport(BufferedTransport, Transport):
         self._closing = True
         self._refusal = ENDED
         self._loop._unwatch_reader(self._fd)
-        if self._buffer is None:
+        if self._buffer is None and not self._held:
             self._end_soon(None)
 
     def _refuse_write(self) -> None:
@@ -282,6 +290,24 @@ class SocketTransport(BufferedTransport, Transport):
             self._count_late_write()
         else:
             raise RuntimeError(self._refusal)
+
+    def _hold_writes(self) -> None:
+        """Let `write()` raise: something else sends over the socket, and what is written now would come between."""
+        if self._refusal is not None:
+            raise RuntimeError(self._refusal)
+        self._held = True
+        self._refusal = HELD
+
+    def _release_writes(self) -> None:
+        """Undo `_hold_writes()`, and do what has waited for it."""
+        self._held = False
+        if self._ended:
+            return
+        self._refusal = ENDED if self._closing else AFTER_EOF if self._eof_written else None
+        if self._closing:
+            self._end_soon(None)
+        elif self._eof_written:
+            self._shut_write_end()
 
     def _flush(self) -> None:
         """Send of the buffer what the system takes; the loop calls this when the socket can be written."""
@@ -327,10 +353,10 @@ class SocketTransport(BufferedTransport, Transport):
     def _stop_watching(self) -> None:
         self._refusal = ENDED
         self._loop._unwatch_reader(self._fd)
-        if self._buffer is not None:
-            self._buffer = None
-            self._size = 0
-            self._loop._unwatch_writer(self._fd)
+        self._buffer = None
+        self._size = 0
+        # Also what `loop.sendfile()` waits for.
+        self._loop._unwatch_writer(self._fd)
 
     def _release(self) -> None:
         sock, self._sock = self._sock, None
@@ -350,10 +376,6 @@ class SocketTransport(BufferedTransport, Transport):
         if self._size:
             words.append(f"buffered={self._size}")
         return words
-
-
-# Why `write()` does nothing after `close()`, `abort()` and errors.
-ENDED = "The transport is closed"
 
 
 class Flush:
