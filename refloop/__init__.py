@@ -100,10 +100,14 @@ def iscoroutinefunction(func: object) -> bool:
 
 
 def __getattr__(name: str) -> Any:
-    """Give the deprecated classes of policies, with a `DeprecationWarning`.
+    """Give the deprecated classes of policies, and `async`, with a `DeprecationWarning`.
 
-    Keeps: AbstractEventLoopPolicy/warns-deprecated, DefaultEventLoopPolicy/warns-deprecated.
+    Keeps: async/aliases-ensure-future, AbstractEventLoopPolicy/warns-deprecated,
+    DefaultEventLoopPolicy/warns-deprecated.
     """
+    if name == "async":
+        warnings.warn("'refloop.async' is deprecated; use ensure_future()", DeprecationWarning, stacklevel=2)
+        return ensure_future
     if name not in ("AbstractEventLoopPolicy", "DefaultEventLoopPolicy"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from refloop import policies

@@ -81,8 +81,8 @@ def capture_call_graph(future: Any = None, /, *, depth: int = 1, limit: int | No
     """Return the graph of `future`, by default the current task; None when no task runs in the running loop.
 
     For the current task `depth` innermost frames are left out: 1, the default, is this function's own. Of each stack
-    at most `limit` entries are kept: the innermost, or the outermost if it is negative. `RuntimeError` without a future
-    and a running loop, `TypeError` for what is no future.
+    at most `limit` entries are kept: the outermost, nearest to where it began, or the innermost if it is negative.
+    `RuntimeError` without a future and a running loop, `TypeError` for what is no future.
 
     Keeps: capture_call_graph/accepts-documented-arguments, capture_call_graph/returns-graph-or-none,
     capture_call_graph/depth-and-limit-apply, capture_call_graph/sees-loop-created-tasks.
@@ -159,7 +159,8 @@ def _suspended_stack(future: Any) -> list[FrameCallGraphEntry]:
 def _limited(stack: list[FrameCallGraphEntry], limit: int | None) -> tuple[FrameCallGraphEntry, ...]:
     if limit is None:
         return tuple(stack)
-    return tuple(stack[:limit] if limit >= 0 else stack[limit:])
+    kept = min(abs(limit), len(stack))
+    return tuple(stack[len(stack) - kept :] if limit > 0 else stack[:kept])
 
 
 # Who awaits whom

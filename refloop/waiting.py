@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Coroutine, Iterable
 
     from refloop.futures import Future
+    from refloop.identity import AbstractEventLoop
 
 T = TypeVar("T")
 
@@ -129,9 +130,11 @@ def as_completed(aws: Iterable[Awaitable[T]], *, timeout: float | None = None) -
 class AsCompleted(Generic[T]):
     """What `as_completed()` returns: an iterator, and an asynchronous one."""
 
-    def __init__(self, aws: Iterable[Awaitable[T]], timeout: float | None) -> None:
+    def __init__(
+        self, aws: Iterable[Awaitable[T]], timeout: float | None, loop: AbstractEventLoop | None = None
+    ) -> None:
         awaitables = list(aws)
-        self._loop = get_event_loop()
+        self._loop = get_event_loop() if loop is None else loop
         self._running = {ensure_future(awaitable, loop=self._loop) for awaitable in dict.fromkeys(awaitables)}
         self._left_to_give = len(self._running)
         self._finished: deque[Future[T]] = deque()
