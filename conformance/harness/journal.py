@@ -41,6 +41,9 @@ class JournalWriter:
         gateway = report.node.gateway
         self.write("died", node=crashitem, worker=gateway.id, status=gateway._io.popen.wait())
 
+    def pytest_unconfigure(self) -> None:
+        self._file.close()
+
 
 class JournalReader:
     """Reads the events that have been written since the last look."""

@@ -23,7 +23,7 @@ from reports.model import Verdict, exit_code
 if TYPE_CHECKING:
     from reports.model import CaseResult
 
-BROKEN = "the_task_factory_can_be_set"
+BROKEN = "the_exception_handler_can_be_set"
 """The one case of the small suite that sets off a faulty loop."""
 
 OTHERS = {"callbacks_run_in_order": "pass", "a_timer_fires": "pass", "the_loop_runs_again": "pass"}
@@ -64,7 +64,7 @@ def test_a_fault_costs_one_case_and_tells_its_story(
     assert details in broken.details
     assert broken.control is Verdict.PASS
     assert broken.source is not None
-    assert "def test_the_task_factory_can_be_set" in broken.source.code
+    assert "def test_the_exception_handler_can_be_set" in broken.source.code
 
 
 @pytest.mark.parametrize("workers", [0, 2])

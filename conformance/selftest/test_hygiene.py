@@ -9,7 +9,7 @@ from reports.model import exit_code
 
 ALL_PASS = {
     "callbacks_run_in_order": "pass",
-    "the_task_factory_can_be_set": "pass",
+    "the_exception_handler_can_be_set": "pass",
     "a_timer_fires": "pass",
     "the_loop_runs_again": "pass",
 }
