@@ -83,7 +83,9 @@ def main() -> None:
 @click.argument("target", default="refloop", required=False)
 @click.option("--api", metavar="MODULE", help="Namespace whose Lock, Queue, sleep … are used, instead of the target's.")
 @click.option(
-    "--profile", metavar="VERSION", help="Documentation to judge by, 3.6 to 3.15; the interpreter's if omitted."
+    "--profile",
+    metavar="VERSION",
+    help="Documentation to judge by, 3.6 to 3.15; if omitted, the one that the target keeps to, or the interpreter's.",
 )
 @click.option(
     "--output",

@@ -85,7 +85,7 @@ def run(options: RunOptions, watcher: Watcher) -> Report:
     """
     started, clock = dt.datetime.now(dt.UTC), time.monotonic()
     target = resolve(options.target, options.api)
-    profile = profile_version(options.profile)
+    profile = profile_version(options.profile or target.profile)
     with tempfile.TemporaryDirectory(prefix="asyncio-conformance-") as folder, _termination_interrupts():
         workshop = _Workshop(options, target, Path(folder), watcher)
         cut = ""
@@ -113,6 +113,7 @@ class _Workshop:
     def __init__(self, options: RunOptions, target: Target, folder: Path, watcher: Watcher) -> None:
         self._options = options
         self._target = target
+        self._profile = profile_version(options.profile or target.profile)
         self._folder = folder
         self._watcher = watcher
         self._budget = BUDGET if options.budget is None else options.budget
@@ -126,7 +127,7 @@ class _Workshop:
 
     @cached_property
     def judge(self) -> Judge:
-        return Judge(self.catalogue, profile_version(self._options.profile), self._target, self._options)
+        return Judge(self.catalogue, self._profile, self._target, self._options)
 
     @cached_property
     def probes(self) -> list[Probe]:
@@ -134,7 +135,7 @@ class _Workshop:
 
     def _rules(self) -> Rules:
         missing = {probe.feature: probe.reason for probe in self.probes if not probe.supported}
-        return Rules.of(self.catalogue, profile_version(self._options.profile), self._target, missing)
+        return Rules.of(self.catalogue, self._profile, self._target, missing)
 
     def work(self) -> None:
         options = self._options

@@ -105,7 +105,8 @@ class Selection:
         only = None
         if run is None:
             target = resolve(config.getoption("--target"), config.getoption("--api"))
-            rules = Rules.of(load(), profile_version(config.getoption("--profile")), target, {})
+            profile = profile_version(config.getoption("--profile") or target.profile)
+            rules = Rules.of(load(), profile, target, {})
         else:
             rules, chosen = Rules.read(run / RULES), run / ONLY
             if chosen.exists():

@@ -28,12 +28,14 @@ class Known:
     """the modules by which an installation without metadata is recognised"""
     interpreters: VersionRange | None = field(default=None, converter=_versions)
     """the interpreters that there are wheels for; None where any will do"""
+    profile: str | None = None
+    """the documentation that its namespace keeps to, whatever the interpreter"""
     note: str = ""
 
     @property
     def target(self) -> Target:
         """The target of this name."""
-        return Target(self.name, self.factory, self.namespace, self.distribution)
+        return Target(self.name, self.factory, self.namespace, self.distribution, self.profile)
 
     @property
     def distribution(self) -> str | None:
@@ -82,6 +84,7 @@ KNOWN = {
             namespace="refloop",
             distributions=("asyncio-conformance",),
             modules=("refloop",),
+            profile="3.15",
             note="the reference implementation, with its own namespace",
         ),
         Known("asyncio", "asyncio:new_event_loop", note="the standard library's loop: the control"),

@@ -58,6 +58,8 @@ class Target:
     namespace_name: str = "asyncio"
     """the module whose ``Lock``, ``Queue``, ``open_connection`` … are used"""
     _distribution: str | None = None
+    profile: str | None = None
+    """the documentation that its namespace keeps to, whatever the interpreter; None stands for the interpreter's"""
 
     def make_loop(self) -> AbstractEventLoop:
         """Call the factory; whatever it raises passes through.

@@ -29,7 +29,7 @@ def resolve(spec: str, api: str | None = None) -> Target:
         return target
     if not all(part.isidentifier() for part in api.split(".")):
         raise TargetError(f'"{api}" is no module name; give --api something like mylib.aio')
-    return attrs.evolve(target, namespace_name=api)
+    return attrs.evolve(target, namespace_name=api, profile=None)
 
 
 def _find(spec: str) -> Target:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from conformance.support.executors import interpreter_pool
 from conformance.support.marks import DEBUG, EAGER, PLAIN, budget, on_loops, requirement
 from conformance.support.threads import run_beside
 from conformance.support.waiting import GENEROUS, run_until
@@ -242,10 +243,9 @@ with socket.create_server(("127.0.0.1", 0)) as listener, aio.Runner(loop_factory
 
 @requirement("running-blocking-code/executors-keep-loop-responsive", "loop.run_in_executor/supports-interpreter-pools")
 async def test_a_function_that_blocks_another_interpreter_delays_no_task(loop: Any, aio: Any) -> None:
-    from concurrent.futures import InterpreterPoolExecutor  # type: ignore[attr-defined]
     from socket import create_server
 
-    with create_server(("127.0.0.1", 0)) as listener, InterpreterPoolExecutor(1) as pool:
+    with interpreter_pool() as pool, create_server(("127.0.0.1", 0)) as listener:
         blocking = f"__import__('socket').create_connection({listener.getsockname()}).recv(1)"
         future = loop.run_in_executor(pool, eval, blocking)
         with (await loop.run_in_executor(None, listener.accept))[0] as connection:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import pytest
 
+from conformance.support.executors import interpreter_pool
 from conformance.support.marks import DEBUG, PLAIN, budget, on_loops, requirement
 from conformance.support.waiting import GENEROUS, run_one_pass, run_until
 
@@ -402,19 +403,16 @@ with aio.Runner(loop_factory=make_loop) as runner:
 
 @requirement("loop.run_in_executor/supports-interpreter-pools")
 async def test_an_interpreter_pool_runs_a_function_in_another_interpreter(loop: Any) -> None:
-    from concurrent.futures import InterpreterPoolExecutor  # type: ignore[attr-defined]
-    from concurrent.interpreters import get_main  # type: ignore[import-not-found]
-
     which = "__import__('concurrent.interpreters').interpreters.get_current().id"
-    with InterpreterPoolExecutor(1) as pool:
+    with interpreter_pool() as pool:
+        from concurrent.interpreters import get_main
+
         assert await loop.run_in_executor(pool, divmod, 7, 2) == (3, 1)
         assert await loop.run_in_executor(pool, eval, which) != get_main().id
 
 
 @requirement("loop.set_default_executor/accepts-interpreter-pool")
 async def test_an_interpreter_pool_may_be_the_default_executor(loop: Any) -> None:
-    from concurrent.futures import InterpreterPoolExecutor  # type: ignore[attr-defined]
-
-    with InterpreterPoolExecutor(1, thread_name_prefix="isolated") as pool:
+    with interpreter_pool(thread_name_prefix="isolated") as pool:
         loop.set_default_executor(pool)
         assert await loop.run_in_executor(None, divmod, 7, 2) == (3, 1)
