@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 SUITES = ROOT / "fixtures" / "suites"
 
 BUDGET = 2.0
-"""Seconds for a case of a small suite. Each takes a millisecond, so that only a hang exceeds it, even on a busy machine;
-and every hang costs a run as much."""
+"""Seconds for a case of a small suite: each takes a millisecond, so only a hang exceeds it, even on a busy machine; and
+a hang costs a run no more."""
 
 
 class Unwatched:
@@ -66,5 +66,3 @@ def case_of(report: Report, function: str) -> CaseResult:
     """The one result with that function name."""
     (found,) = (case for case in report.cases if case.id.partition("::")[2] == function)
     return found
-
-

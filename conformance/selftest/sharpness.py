@@ -10,6 +10,8 @@ this module is also the pytest plugin in it.
 
 from __future__ import annotations
 
+import functools
+import inspect
 import json
 import os
 import signal
@@ -22,8 +24,9 @@ import pytest
 from attrs import frozen
 
 from conformance.catalogue import load, profile_version
+from conformance.harness.children import environment
 from conformance.harness.naming import CASES, case_id
-from conformance.harness.passes import UNWANTED_PLUGINS, environment
+from conformance.harness.passes import UNWANTED_PLUGINS
 from conformance.harness.plugin import CaseRunner
 from conformance.harness.selection import RULES, Rules, Selection
 from conformance.harness.state import forget_policy
@@ -60,7 +63,14 @@ class Case:
 
     id: str
     item: pytest.Item
+    text: str
+    """its source, and that of the functions of its module that it names"""
     program: bool
+
+    @classmethod
+    def of(cls, item: pytest.Item) -> Case:
+        """The case that pytest collected as ``item``."""
+        return cls(case_id(item.nodeid), item, _text(item), starts_programs(item))
 
     @property
     def function(self) -> str:
@@ -113,17 +123,19 @@ class Driver:
         self._folder = folder
         self._faults = faults
         self._catalogue = load()
-        self._outcome: dict[str, Any] | None = None
+        self._outcomes: list[dict[str, Any]] = []
         self.target: Target = resolve(HEALTHY.target)
         signal.signal(signal.SIGALRM, _hang)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self._outcome = getattr(report, "conformance", self._outcome)
+        outcome = getattr(report, "conformance", None)
+        if outcome is not None:
+            self._outcomes.append(outcome)
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         runner: Any = session.config.pluginmanager.get_plugin("conformance-cases")
         assert isinstance(runner, CaseRunner)
-        cases = [Case(case_id(item.nodeid), item, starts_programs(item)) for item in session.items]
+        cases = [Case.of(item) for item in session.items]
         for careless in (HEALTHY, HEALTHY_PYTHON, *all_careless()):
             if not fnmatchcase(careless.name, self._faults) or not self._claim(careless.name):
                 continue
@@ -151,7 +163,7 @@ class Driver:
             return result
         healthy = careless in (HEALTHY, HEALTHY_PYTHON)
         sharp = set() if healthy else self._sharp_cases()
-        chosen = [case for case in cases if careless.may_be_caught_by(case.id, program=case.program)]
+        chosen = [case for case in cases if careless.may_be_caught_by(case.id, case.text, program=case.program)]
         for case in chosen:
             if not healthy and result["failed"] and case.function in sharp:
                 continue
@@ -189,7 +201,7 @@ class Driver:
         return found
 
     def _verdict(self, item: pytest.Item, patience: float) -> str:
-        self._outcome = None
+        outcomes = self._outcomes = []
         signal.setitimer(signal.ITIMER_REAL, patience, AGAIN)
         try:
             item.ihook.pytest_runtest_protocol(item=item, nextitem=None)
@@ -198,11 +210,11 @@ class Driver:
             return "hung"
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
-        if self._outcome is None:
+        if not outcomes:
             return "nothing"
-        if "Hung" in self._outcome["message"]:
+        if "Hung" in outcomes[-1]["message"]:
             return "hung"
-        return {"pass": "passed", "fail": "failed"}.get(self._outcome["verdict"], "nothing")
+        return {"pass": "passed", "fail": "failed"}.get(outcomes[-1]["verdict"], "nothing")
 
     @pytest.fixture(name="target")
     def current_target(self) -> Target:
@@ -212,6 +224,21 @@ class Driver:
 
 def _hang(_number: int, _frame: FrameType | None) -> NoReturn:
     raise Hung
+
+
+@functools.cache
+def _source(function: Any) -> str:
+    return inspect.getsource(function)
+
+
+def _text(item: pytest.Item) -> str:
+    if not isinstance(item, pytest.Function):
+        return ""
+    function = inspect.unwrap(item.obj)
+    text = _source(function)
+    known = vars(item.module)
+    named = [known[name] for name in function.__code__.co_names if inspect.isfunction(known.get(name))]
+    return "\n".join([text, *map(_source, named), *item.fixturenames])
 
 
 def starts_programs(item: pytest.Item) -> bool:

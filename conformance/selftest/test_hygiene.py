@@ -14,6 +14,8 @@ ALL_PASS = {
     "the_loop_runs_again": "pass",
 }
 
+BELOW = "the handling of SIGINT stayed changed, below Python's view"
+
 LEAKS = {
     "leaks:a_descriptor": {"descriptors": "open descriptors: "},
     "leaks:a_thread": {"threads": "live threads: leaked"},
@@ -21,8 +23,8 @@ LEAKS = {
     "leaks:a_running_loop": {"process-state": "a running loop stayed set"},
     "leaks:a_resource_warning": {"resource-warnings": "unclosed file"},
     "meddles:with_signal_handlers": {"process-state": "the handler of SIGINT stayed replaced"},
-    "meddles:with_signal_handlers_in_c": {"process-state": "the handling of SIGINT stayed changed, below Python's view"},
-    "meddles:with_blocked_signals": {"process-state": "the handling of SIGINT stayed changed, below Python's view"},
+    "meddles:with_signal_handlers_in_c": {"process-state": BELOW},
+    "meddles:with_blocked_signals": {"process-state": BELOW},
     "meddles:with_the_policy": {"process-state": "the event loop policy stayed replaced"},
     "meddles:with_the_folder": {"process-state": "the working folder stayed changed"},
     "meddles:with_the_environment": {"process-state": "the environment stayed changed"},
