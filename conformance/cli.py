@@ -85,7 +85,7 @@ def main() -> None:
 @click.option(
     "--profile",
     metavar="VERSION",
-    help="Documentation to judge by, 3.6 to 3.15; if omitted, the one that the target keeps to, or the interpreter's.",
+    help="Documentation to judge by, 3.6 to 3.15; if omitted, the target's own or the interpreter's.",
 )
 @click.option(
     "--output",

@@ -16,7 +16,7 @@ def interpreter_pool(*, thread_name_prefix: str = "") -> ThreadPoolExecutor:
     What is promised is the loop's part; the pool comes with the interpreter, from 3.14 on.
     """
     try:
-        from concurrent.futures import InterpreterPoolExecutor
+        from concurrent.futures import InterpreterPoolExecutor  # type: ignore[attr-defined]
     except ImportError:
         pytest.skip("this interpreter has no InterpreterPoolExecutor, which came with 3.14")
     pool: ThreadPoolExecutor = InterpreterPoolExecutor(1, thread_name_prefix=thread_name_prefix)

@@ -405,7 +405,7 @@ with aio.Runner(loop_factory=make_loop) as runner:
 async def test_an_interpreter_pool_runs_a_function_in_another_interpreter(loop: Any) -> None:
     which = "__import__('concurrent.interpreters').interpreters.get_current().id"
     with interpreter_pool() as pool:
-        from concurrent.interpreters import get_main
+        from concurrent.interpreters import get_main  # type: ignore[import-not-found]
 
         assert await loop.run_in_executor(pool, divmod, 7, 2) == (3, 1)
         assert await loop.run_in_executor(pool, eval, which) != get_main().id
