@@ -6,7 +6,7 @@ import inspect
 import shlex
 from typing import TYPE_CHECKING
 
-from conformance.catalogue import Version
+from conformance.catalogue import Area, Version
 from conformance.harness.naming import ROOT
 from conformance.harness.selection import why_skipped
 from reports.model import (
@@ -227,7 +227,8 @@ class Judge:
             for identifier in case.requirements:
                 checked.setdefault(identifier, []).append(case)
         results = []
-        for requirement in self._catalogue:
+        order = {area: number for number, area in enumerate(Area)}
+        for requirement in sorted(self._catalogue, key=lambda one: order[one.area]):
             if requirement.excluded is not None or why_skipped(requirement, self._profile, self._target) is not None:
                 continue
             own = checked.get(requirement.id, [])
