@@ -17,6 +17,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -44,6 +45,8 @@ PATIENCE_WITH_PROGRAMS = 6.0
 """The same for a case that starts programs, which is below what it grants them itself."""
 AGAIN = 0.2
 """Seconds until the signal comes again: the first may be swallowed, or meet a clean-up that hangs as well."""
+LOOK = 0.05
+"""Seconds between two looks at the processes."""
 MOST_HANGS = 6
 """How many cases may hang on one target before its other cases are left out."""
 
@@ -90,21 +93,23 @@ class Sharpness:
     """careless loop → ids of the cases that failed on it"""
     ran: frozenset[str]
     """ids of the cases that pass on a healthy loop here: only those can tell anything"""
+    gross: tuple[str, ...]
+    """the careless loops on which nothing works at all"""
 
 
 def measure(folder: Path, processes: int = 2, faults: str = "*") -> Sharpness:
     """Run every case against every careless loop that it may catch, for as long as that can tell something new."""
-    line = [sys.executable, "-m", "conformance.selftest.sharpness", str(folder), faults]
-    running, logs = [], [folder / f"process-{number}.log" for number in range(processes)]
-    for number, log in enumerate(logs):
-        with log.open("wb") as file:
-            words = [*line, str(number)]
-            running.append(
-                subprocess.Popen(words, env=environment(), stdin=subprocess.DEVNULL, stdout=file, stderr=file)
-            )
-    statuses = [process.wait() for process in running]
-    texts = [log.read_text(errors="replace")[-2000:] for log in logs]
-    assert statuses == [0] * processes, "a process that ran careless loops died:\n" + "\n".join(texts)
+    running = {number: _start(folder, faults, number) for number in range(processes)}
+    while running:
+        for number, process in list(running.items()):
+            if process.poll() is None:
+                continue
+            del running[number]
+            if process.returncode != 0:
+                log = (folder / f"process-{number}.log").read_text(errors="replace")[-2000:]
+                assert _bury(folder, number), f"a process that ran careless loops died: {log}"
+                running[number] = _start(folder, faults, number)
+        time.sleep(LOOK)
     found: dict[str, dict[str, list[str]]] = {
         path.stem: json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("*.json") if path.name != RULES
     }
@@ -113,14 +118,40 @@ def measure(folder: Path, processes: int = 2, faults: str = "*") -> Sharpness:
     unsound = {case for result in sound.values() for case in result["failed"]}
     ran = {case for result in sound.values() for case in result["passed"]} - unsound
     caught = {name: [case for case in result["failed"] if case in ran] for name, result in found.items()}
-    return Sharpness(caught, frozenset(ran))
+    return Sharpness(caught, frozenset(ran), tuple(name for name, result in found.items() if result["gross"]))
+
+
+def _start(folder: Path, faults: str, number: int) -> subprocess.Popen[bytes]:
+    line = [sys.executable, "-m", "conformance.selftest.sharpness", str(folder), faults, str(number)]
+    with (folder / f"process-{number}.log").open("ab") as log:
+        return subprocess.Popen(line, env=environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+
+def _bury(folder: Path, number: int) -> bool:
+    """A careless loop killed the process: its case is one that catches it, the others are yet to run.
+
+    False when no case was running, so that starting again would come to the same end.
+    """
+    place = (folder / f"process-{number}" / "main.place").read_text(encoding="utf-8")
+    for claim in folder.glob("*.claim"):
+        if (
+            place
+            and claim.read_text(encoding="utf-8") == str(number)
+            and not claim.with_name(f"{claim.stem}.json").exists()
+        ):
+            with claim.with_name(f"{claim.stem}.deadly").open("a", encoding="utf-8") as deadly:
+                deadly.write(f"{case_id(place)}\n")
+            claim.unlink()
+            return True
+    return False
 
 
 class Driver:
     """The pytest plugin: runs the collected cases against one target after the other."""
 
-    def __init__(self, folder: Path, faults: str) -> None:
+    def __init__(self, folder: Path, faults: str, number: str) -> None:
         self._folder = folder
+        self._number = number
         self._faults = faults
         self._catalogue = load()
         self._outcomes: list[dict[str, Any]] = []
@@ -150,7 +181,8 @@ class Driver:
 
     def _claim(self, name: str) -> bool:
         try:
-            (self._folder / f"{name}.claim").touch(exist_ok=False)
+            with (self._folder / f"{name}.claim").open("x", encoding="utf-8") as claim:
+                claim.write(self._number)
         except FileExistsError:
             return False
         return True
@@ -164,7 +196,11 @@ class Driver:
         healthy = careless in (HEALTHY, HEALTHY_PYTHON)
         sharp = set() if healthy else self._sharp_cases()
         chosen = [case for case in cases if careless.may_be_caught_by(case.id, case.text, program=case.program)]
+        deadly = self._folder / f"{careless.name}.deadly"
+        result["failed"] += deadly.read_text(encoding="utf-8").splitlines() if deadly.exists() else []
         for case in chosen:
+            if case.id in result["failed"]:
+                continue
             if not healthy and result["failed"] and case.function in sharp:
                 continue
             patience = PATIENCE_WITH_PROGRAMS if healthy or case.program else PATIENCE
@@ -259,8 +295,8 @@ def functions(cases: Iterable[str]) -> set[str]:
 def main(folder: Path, faults: str, number: str) -> None:
     """One process: collect, then take targets until none is left."""
     own = folder / f"process-{number}"
-    own.mkdir()
-    driver = Driver(folder, faults)
+    own.mkdir(exist_ok=True)
+    driver = Driver(folder, faults, number)
     rules(load(), driver.target).write(own / RULES)
     line = [str(CASES), "-c", os.devnull, f"--rootdir={CASES.parent.parent}", "-p", "conformance.harness.plugin"]
     line += [part for plugin in UNWANTED_PLUGINS for part in ("-p", f"no:{plugin}")]
