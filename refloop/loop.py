@@ -16,6 +16,7 @@ Each part keeps one subject and stands on the scheduler:
             datagrams.DatagramEndpoints   datagrams
             sendfile.FileSending          files
           pipes.PipeConnecting            pipes
+          processes.ProcessStarting       child processes
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from refloop.futures import Future, isfuture
 from refloop.listening import ServerMaking
 from refloop.pipes import PipeConnecting
 from refloop.polling import SelectorPoller, default_poller
+from refloop.processes import ProcessStarting
 from refloop.sendfile import FileSending
 from refloop.signals import SignalHandling
 from refloop.spawning import ensure_future
@@ -46,7 +48,15 @@ T = TypeVar("T")
 
 
 class BaseEventLoop(
-    DebugMode, AsyncGenerators, ServerMaking, DatagramEndpoints, FileSending, PipeConnecting, SignalHandling, Executors
+    DebugMode,
+    AsyncGenerators,
+    ServerMaking,
+    DatagramEndpoints,
+    FileSending,
+    PipeConnecting,
+    ProcessStarting,
+    SignalHandling,
+    Executors,
 ):
     """Everything of a loop but the say in what polls for it.
 
@@ -109,6 +119,7 @@ class BaseEventLoop(
         self._close_signals()
         self._close_scheduler()
         self._close_executor()
+        self._close_children()
 
     def __del__(self) -> None:
         """Close a loop that its owner forgot, with a `ResourceWarning`.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import warnings
+from typing import Any
 
 from refloop.identity import AbstractEventLoop, AbstractEventLoopPolicy
 
@@ -69,6 +70,11 @@ def current_policy() -> AbstractEventLoopPolicy:
             if _policy is None:
                 _policy = DefaultEventLoopPolicy()
     return _policy
+
+
+def chosen_child_watcher() -> Any:
+    """Return the child watcher that was set for the policy in force; None leaves its children to each loop."""
+    return getattr(current_policy(), "_chosen_child_watcher", None)
 
 
 def get_event_loop_policy() -> AbstractEventLoopPolicy:
