@@ -12,6 +12,7 @@ import socket
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from refloop import subprocess
 from refloop.barriers import Barrier
 from refloop.callgraph import (
     FrameCallGraphEntry,
@@ -64,10 +65,11 @@ from refloop.identity import _unregister_task as _unregister_task
 from refloop.introspection import all_tasks, current_task
 from refloop.locks import Lock
 from refloop.loop import BaseEventLoop, EventLoop, SelectorEventLoop
-from refloop.policies import get_event_loop_policy, set_event_loop_policy
+from refloop.policies import get_child_watcher, get_event_loop_policy, set_child_watcher, set_event_loop_policy
 from refloop.queues import LifoQueue, PriorityQueue, Queue
 from refloop.runners import Runner, run
 from refloop.semaphores import BoundedSemaphore, Semaphore
+from refloop.servers import Server
 from refloop.shielding import shield
 from refloop.sleeping import sleep
 from refloop.spawning import create_eager_task_factory, create_task, eager_task_factory, ensure_future
@@ -75,6 +77,7 @@ from refloop.stream_protocol import StreamReaderProtocol
 from refloop.stream_reader import StreamReader
 from refloop.stream_writer import StreamWriter
 from refloop.streams import open_connection, start_server
+from refloop.subprocess import create_subprocess_exec, create_subprocess_shell
 from refloop.taskgroups import TaskGroup
 from refloop.tasks import Task
 from refloop.threads import run_coroutine_threadsafe, to_thread
@@ -157,6 +160,7 @@ __all__ = [
     "SelectorEventLoop",
     "Semaphore",
     "SendfileNotAvailableError",
+    "Server",
     "StreamReader",
     "StreamReaderProtocol",
     "StreamWriter",
@@ -173,6 +177,8 @@ __all__ = [
     "as_completed",
     "capture_call_graph",
     "create_eager_task_factory",
+    "create_subprocess_exec",
+    "create_subprocess_shell",
     "create_task",
     "current_task",
     "eager_task_factory",
@@ -181,6 +187,7 @@ __all__ = [
     "future_add_to_awaited_by",
     "future_discard_from_awaited_by",
     "gather",
+    "get_child_watcher",
     "get_event_loop",
     "get_event_loop_policy",
     "get_running_loop",
@@ -192,11 +199,13 @@ __all__ = [
     "print_call_graph",
     "run",
     "run_coroutine_threadsafe",
+    "set_child_watcher",
     "set_event_loop",
     "set_event_loop_policy",
     "shield",
     "sleep",
     "start_server",
+    "subprocess",
     "timeout",
     "timeout_at",
     "to_thread",
@@ -206,6 +215,10 @@ __all__ = [
 ]
 
 if hasattr(socket, "AF_UNIX"):
+    from refloop.childwatchers import AbstractChildWatcher, PidfdChildWatcher, ThreadedChildWatcher
+    from refloop.sigchldwatchers import FastChildWatcher, MultiLoopChildWatcher, SafeChildWatcher
     from refloop.streams import open_unix_connection, start_unix_server
 
     __all__ += ["open_unix_connection", "start_unix_server"]
+    __all__ += ["AbstractChildWatcher", "FastChildWatcher", "MultiLoopChildWatcher"]
+    __all__ += ["PidfdChildWatcher", "SafeChildWatcher", "ThreadedChildWatcher"]

@@ -6,6 +6,7 @@ policy is its own: it does not change what asyncio's functions do.
 
 from __future__ import annotations
 
+import os
 import threading
 import warnings
 from typing import Any
@@ -22,6 +23,8 @@ class DefaultEventLoopPolicy(AbstractEventLoopPolicy):
 
     def __init__(self) -> None:
         self._thread = _ThreadState()
+        self._chosen_child_watcher: Any = None
+        self._default_child_watcher: Any = None
 
     def get_event_loop(self) -> AbstractEventLoop:
         """Return the loop set for this thread; `RuntimeError` when there is none.
@@ -42,6 +45,8 @@ class DefaultEventLoopPolicy(AbstractEventLoopPolicy):
         if loop is not None and not isinstance(loop, AbstractEventLoop):
             raise TypeError(f"loop must be an AbstractEventLoop or None, not {type(loop).__name__!r}")
         self._thread.loop = loop
+        if self._chosen_child_watcher is not None and threading.current_thread() is threading.main_thread():
+            self._chosen_child_watcher.attach_loop(loop)
 
     def new_event_loop(self) -> AbstractEventLoop:
         """Return a new loop, without making it the current one.
@@ -52,6 +57,40 @@ class DefaultEventLoopPolicy(AbstractEventLoopPolicy):
         from refloop.loop import EventLoop
 
         return EventLoop()  # type: ignore[abstract]  # the transports' methods are the abstract class's own
+
+    def get_child_watcher(self) -> Any:
+        """Return the child watcher that was set, else one that waits in threads. Deprecated.
+
+        It takes part in the starting of children only if it was set; else each loop hears of its own by itself.
+
+        Keeps: AbstractEventLoopPolicy.get_child_watcher/returns-child-watcher,
+        AbstractEventLoopPolicy.get_child_watcher/warns-deprecated.
+        """
+        _warn_no_child_watchers("refloop.AbstractEventLoopPolicy.get_child_watcher")
+        if self._chosen_child_watcher is not None:
+            return self._chosen_child_watcher
+        if self._default_child_watcher is None:
+            from refloop.childwatchers import ThreadedChildWatcher
+
+            self._default_child_watcher = ThreadedChildWatcher()
+        return self._default_child_watcher
+
+    def set_child_watcher(self, watcher: Any) -> None:
+        """Let `watcher` hear of the children that are started from now on; None lets each loop do so again.
+
+        The former one is closed. `TypeError` for what is no child watcher. Deprecated.
+
+        Keeps: AbstractEventLoopPolicy.set_child_watcher/installs-child-watcher,
+        AbstractEventLoopPolicy.set_child_watcher/warns-deprecated, windows/lacks-child-watchers.
+        """
+        _warn_no_child_watchers("refloop.AbstractEventLoopPolicy.set_child_watcher")
+        if os.name == "nt":
+            raise NotImplementedError("Windows has no child watchers")
+        if watcher is not None and not hasattr(watcher, "add_child_handler"):
+            raise TypeError(f"watcher must be an AbstractChildWatcher or None, not {type(watcher).__name__!r}")
+        if self._chosen_child_watcher is not None and self._chosen_child_watcher is not watcher:
+            self._chosen_child_watcher.close()
+        self._chosen_child_watcher = watcher
 
 
 class _ThreadState(threading.local):
@@ -97,6 +136,32 @@ def set_event_loop_policy(policy: AbstractEventLoopPolicy | None) -> None:
     if policy is not None and not isinstance(policy, AbstractEventLoopPolicy):
         raise TypeError(f"policy must be an AbstractEventLoopPolicy or None, not {type(policy).__name__!r}")
     _policy = policy
+
+
+def get_child_watcher() -> Any:
+    """Return the child watcher of the policy in force. Deprecated.
+
+    Keeps: get_child_watcher/returns-current-watcher, get_child_watcher/warns-deprecated.
+    """
+    _warn_no_child_watchers("refloop.get_child_watcher")
+    policy: Any = current_policy()
+    return policy.get_child_watcher()
+
+
+def set_child_watcher(watcher: Any) -> None:
+    """Make `watcher` the child watcher of the policy in force. Deprecated.
+
+    Keeps: set_child_watcher/installs-current-watcher, set_child_watcher/warns-deprecated.
+    """
+    _warn_no_child_watchers("refloop.set_child_watcher")
+    policy: Any = current_policy()
+    policy.set_child_watcher(watcher)
+
+
+def _warn_no_child_watchers(name: str) -> None:
+    warnings.warn(
+        f"{name!r} is deprecated: Python 3.14 has no child watchers, loops need none", DeprecationWarning, stacklevel=3
+    )
 
 
 def _warn_deprecated(name: str) -> None:
