@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from typing import Any
 
 import pytest
 
-import refloop
 from refloop.tests.highlevel.steps import outcome
 
 requirement = pytest.mark.requirement
+
+
+def skip_without_tls(loop: Any) -> None:
+    """Leave out what needs `loop.start_tls()` on a loop that has none."""
+    if type(loop).start_tls is asyncio.AbstractEventLoop.start_tls:
+        pytest.skip("the loop has no TLS")
 
 
 @requirement("open_connection/passes-arguments-through", "open_connection/accepts-documented-arguments")
@@ -133,8 +139,7 @@ async def test_streams_can_be_put_together_by_hand(aio: Any) -> None:
 async def test_a_stream_becomes_encrypted_and_its_ends_stay_the_same(aio: Any) -> None:
     trustme = pytest.importorskip("trustme")
     loop = aio.get_running_loop()
-    if isinstance(loop, refloop.EventLoop) and type(loop).start_tls is asyncio.AbstractEventLoop.start_tls:
-        pytest.skip("refloop's loop has no TLS yet")
+    skip_without_tls(loop)
     authority = trustme.CA()
     server_context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("example.org").configure_cert(server_context)
@@ -171,20 +176,11 @@ async def test_a_stream_becomes_encrypted_and_its_ends_stay_the_same(aio: Any) -
 @requirement("StreamWriter.start_tls/rejects-missing-server-hostname")
 @pytest.mark.since((3, 15))
 async def test_tls_without_the_host_name_that_the_context_demands_raises_valueerror(aio: Any) -> None:
-    loop = aio.get_running_loop()
-
-    class Open(aio.Transport):  # type: ignore[misc]
-        def is_closing(self) -> bool:
-            return getattr(self, "closing", False)
-
-        def close(self) -> None:
-            self.closing = True
-
-    reader = aio.StreamReader(loop=loop)
-    protocol = aio.StreamReaderProtocol(reader, loop=loop)
-    transport = Open()
-    protocol.connection_made(transport)
-    writer = aio.StreamWriter(transport, protocol, reader, loop)
-    with pytest.raises(ValueError):  # noqa: PT011 - no text is promised
-        await writer.start_tls(ssl.create_default_context())
-    writer.close()
+    skip_without_tls(aio.get_running_loop())
+    ours, theirs = socket.socketpair()
+    with theirs:
+        _, writer = await aio.open_connection(sock=ours)
+        error = await outcome(writer.start_tls(ssl.create_default_context()))
+        writer.close()
+        await writer.wait_closed()
+    assert isinstance(error, ValueError)
