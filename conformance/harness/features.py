@@ -28,3 +28,8 @@ FEATURES_OF_AREAS = {
 
 EAGER_TASKS = "eager-tasks"
 """The feature that the variants with eager tasks need: `conformance.support.marks.EAGER`."""
+
+
+def lacks_method(error: AttributeError, loop: object) -> bool:
+    """Whether the error says that the loop itself has no such public method; any other missing attribute is a fault."""
+    return error.obj is loop and not str(error.name).startswith("_")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import pytest
 
+from conformance.harness.features import lacks_method
 from reports.model import Verdict
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class CaseState:
             return False
         if isinstance(error, AttributeError):
             # Only the loop itself may say so; a missing attribute of anything else is a plain failure.
-            return self.loop is not None and error.obj is self.loop and not str(error.name).startswith("_")
+            return self.loop is not None and lacks_method(error, self.loop)
         return isinstance(error, NotImplementedError)
 
     def outcome(self) -> Outcome:

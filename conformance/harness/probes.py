@@ -24,7 +24,7 @@ import tempfile
 from typing import TYPE_CHECKING, Any
 
 from conformance.harness.containment import start_clean
-from conformance.harness.features import EAGER_TASKS
+from conformance.harness.features import EAGER_TASKS, lacks_method
 from conformance.target import TargetError, make_current_folder_importable, resolve
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ def ask(feature: str, loop: Any) -> tuple[bool, str]:
     except NotImplementedError as error:
         return False, f"NotImplementedError{f': {error}' if str(error) else ''}"
     except AttributeError as error:
-        if error.obj is loop:
+        if lacks_method(error, loop):
             return False, f"the loop has no method {error.name}()"
     except BaseException:
         return True, ""
