@@ -164,16 +164,15 @@ class Connecting(SocketCalls):
         peername = peer_of(sock)
         try:
             protocol = protocol_factory()
-            if options is not None:
-                making = tls.begin_tls(self, sock, protocol, options, server_side=server_side, peername=peername)
-            elif sock.family in IP_FAMILIES:
+            if sock.family in IP_FAMILIES:
                 send_without_delay(sock)
+            if options is not None:
+                connecting = tls.connect_tls(self, sock, protocol, options, server_side=server_side, peername=peername)
+                return await connecting, protocol
         except BaseException:
             if ours:
                 sock.close()
             raise
-        if options is not None:
-            return await making, protocol
         transport = SocketTransport(self, sock, protocol, peername=peername)
         transport._start()
         return transport, protocol

@@ -7,6 +7,7 @@ Each part keeps one subject and stands on the scheduler:
         spawning.TaskMaking               futures and tasks
           asyncgens.AsyncGenerators       asynchronous generators are closed in the end
           debug.DebugMode                 checks and records, on request
+          tls.TLSStarting                 TLS on a connection in use
         executors.Executors               blocking calls, name resolution
         watching.DescriptorWatching       callbacks for descriptors
           signals.SignalHandling          callbacks for signals
@@ -37,6 +38,7 @@ from refloop.sendfile import FileSending
 from refloop.signals import SignalHandling
 from refloop.spawning import ensure_future
 from refloop.tasks import Task
+from refloop.tls import TLSStarting
 
 if TYPE_CHECKING:
     import selectors
@@ -50,6 +52,7 @@ T = TypeVar("T")
 class BaseEventLoop(
     DebugMode,
     AsyncGenerators,
+    TLSStarting,
     ServerMaking,
     DatagramEndpoints,
     FileSending,

@@ -1,15 +1,20 @@
-"""TLS over a connected socket."""
+"""Beginning TLS: what the arguments ask for, and a layer over a connected socket or over a transport in use."""
 
 from __future__ import annotations
 
 import ssl
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from refloop.identity import Transport
+from refloop.spawning import TaskMaking
+from refloop.streamtransports import SocketTransport
+from refloop.tlsengine import Engine
+from refloop.tlstransport import TLSTransport
+
 if TYPE_CHECKING:
     import socket
 
     from refloop.futures import Future
-    from refloop.identity import Transport
     from refloop.servers import Server
 
 
@@ -24,6 +29,50 @@ class TLSOptions(NamedTuple):
     server_hostname: str | None
     handshake_timeout: float | None
     shutdown_timeout: float | None
+
+
+class TLSStarting(TaskMaking):
+    """`start_tls()`."""
+
+    async def start_tls(
+        self,
+        transport: Any,
+        protocol: Any,
+        sslcontext: ssl.SSLContext,
+        *,
+        server_side: bool = False,
+        server_hostname: str | None = None,
+        ssl_handshake_timeout: float | None = None,
+        ssl_shutdown_timeout: float | None = None,
+    ) -> Transport | None:
+        """Put TLS between `transport` and `protocol`; return the transport that the protocol is to use from now on.
+
+        `server_hostname` is matched against the server's certificate. The protocol's `connection_made()` is not called
+        again. None when the transport is closing. When the handshake fails, its exception is raised and the connection
+        is lost. `TypeError` for what is no stream transport or no context, `ValueError` for a missing name.
+
+        Keeps: loop.start_tls/accepts-documented-parameters, loop.start_tls/accepts-ssl-shutdown-timeout-keyword,
+        loop.start_tls/returns-new-transport, loop.start_tls/old-transport-unusable,
+        loop.start_tls/server-side-handshake, loop.start_tls/server-hostname-overrides-host,
+        loop.start_tls/may-return-none, loop.start_tls/raises-on-handshake-failure.
+        """
+        context = _check_context(sslcontext)
+        _check_timeouts(ssl_handshake_timeout, ssl_shutdown_timeout)
+        if not isinstance(transport, Transport):
+            raise TypeError(f"TLS needs a stream transport, not {transport!r}")
+        if context.check_hostname and not server_side and not server_hostname:
+            raise ValueError("server_hostname is needed when the ssl context checks host names")
+        if transport.is_closing():
+            return None
+        options = TLSOptions(context, server_hostname, ssl_handshake_timeout, ssl_shutdown_timeout)
+        return await completed(begin_tls_over(self, transport, protocol, options, server_side=server_side))
+
+
+async def connect_tls(
+    loop: Any, sock: socket.socket, protocol: Any, options: TLSOptions, *, server_side: bool, peername: Any
+) -> Transport:
+    """Return the transport of TLS over a connected socket, once the handshake is complete; see `begin_tls()`."""
+    return await completed(begin_tls(loop, sock, protocol, options, server_side=server_side, peername=peername))
 
 
 def begin_tls(
@@ -42,7 +91,57 @@ def begin_tls(
     exception is why there is none, and then the socket is closed. `server` is told of the transport's beginning and
     end (`Server._attach()`, `Server._detach()`).
     """
-    raise NotImplementedError("TLS is not supported yet")
+    engine = Engine(options.context, server_side, options.server_hostname)
+    made: Future[Transport] = loop.create_future()
+    layer = TLSTransport(
+        loop,
+        protocol,
+        engine,
+        made,
+        handshake_timeout=options.handshake_timeout,
+        shutdown_timeout=options.shutdown_timeout,
+        server=server,
+    )
+    SocketTransport(loop, sock, layer, peername=peername)._start()
+    return made
+
+
+def begin_tls_over(
+    loop: Any, transport: Any, protocol: Any, options: TLSOptions, *, server_side: bool
+) -> Future[Transport]:
+    """Begin TLS over any stream transport, whose protocol has been `protocol` so far; see `begin_tls()`."""
+    made: Future[Transport] = loop.create_future()
+    # The server that accepted the connection is to close it as TLS is closed.
+    server = getattr(transport, "_server", None)
+    layer = TLSTransport(
+        loop,
+        protocol,
+        Engine(options.context, server_side, options.server_hostname),
+        made,
+        announce=False,
+        handshake_timeout=options.handshake_timeout,
+        shutdown_timeout=options.shutdown_timeout,
+        server=server,
+    )
+    layer.take_over(transport)
+    if server is not None:
+        transport._server = None
+        server._detach(transport)
+    return made
+
+
+async def completed(made: Future[Transport]) -> Transport:
+    """Wait for a handshake. Who is cancelled leaves no connection behind that nobody has."""
+    try:
+        return await made
+    except BaseException:
+        if made.done() and not made.cancelled() and made.exception() is None:
+            # It was complete already; the news came together with the cancellation.
+            made.result().abort()
+        raise
+    finally:
+        # The future has the exception, which refers to this frame.
+        del made
 
 
 def client_options(
