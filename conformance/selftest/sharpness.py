@@ -216,18 +216,30 @@ class Driver:
         return result
 
     def _works(self) -> bool:
-        """Whether the target does the least that the harness asks of one before it runs a case on it."""
+        """Whether a coroutine that awaits a future and a task runs: where not, what fails says nothing."""
+        steps: list[str] = []
+
+        async def inner() -> None:
+            steps.append("inner")
+
+        async def outer(loop: Any) -> None:
+            future = loop.create_future()
+            loop.call_soon(future.set_result, None)
+            await future
+            await loop.create_task(inner())
+            steps.append("outer")
+
         signal.setitimer(signal.ITIMER_REAL, PATIENCE, AGAIN)
         try:
             loop = self.target.make_loop()
-            loop.run_until_complete(self.target.namespace.sleep(0))
+            loop.run_until_complete(outer(loop))
             loop.close()
         except (Exception, Hung):
-            return False
+            steps.clear()
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             forget_policy()
-        return True
+        return steps == ["inner", "outer"]
 
     def _sharp_cases(self) -> set[str]:
         found: set[str] = set()
