@@ -1,0 +1,1 @@
+"""Transports, servers, sockets, datagrams, pipes and files, on refloop and on asyncio."""
