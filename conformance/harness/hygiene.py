@@ -135,6 +135,11 @@ def pending_tasks(aio: Any, loop: AbstractEventLoop) -> list[Finding]:
     """The tasks of ``loop`` that are not done after a case."""
     try:
         tasks = aio.all_tasks(loop)
+        if tasks:
+            # What only waits for the garbage collector is not left behind.
+            del tasks
+            gc.collect()
+            tasks = aio.all_tasks(loop)
     except RuntimeError:
         return []
     return [Finding("pending-tasks", f"pending: {task!r}") for task in tasks]
