@@ -113,8 +113,8 @@ class FileSending(SocketCalls, Executors):
                 if transport.is_closing():
                     raise ConnectionError("The connection was closed before the whole file was sent")
                 transport.write(chunk)
-                await transport._flushed()
                 sent += len(chunk)
+                await transport._flushed()
         finally:
             file.seek(offset + sent)
         return sent

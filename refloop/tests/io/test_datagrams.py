@@ -56,6 +56,15 @@ def peer() -> Iterator[socket.socket]:
         yield sock
 
 
+@pytest.fixture
+def slow(tmp_path: Path) -> Iterator[socket.socket]:
+    """A Unix datagram socket, to which nothing can be sent any more once a few datagrams wait in it."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(str(tmp_path / "slow"))
+        sock.settimeout(10)
+        yield sock
+
+
 async def end(transport: Any, protocol: Any) -> None:
     """Close an endpoint and see to its end."""
     transport.close()
@@ -148,12 +157,14 @@ async def test_a_datagram_that_is_too_large_reaches_error_received(loop: Any, pe
     "BaseTransport.close/flushes-buffer-first",
 )
 @pytest.mark.since((3, 13))
-async def test_datagrams_that_cannot_be_sent_are_buffered_and_sent_before_the_end(loop: Any) -> None:
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-    theirs.settimeout(10)
-    transport, protocol = await loop.create_datagram_endpoint(Datagrams, sock=ours)
+async def test_datagrams_that_cannot_be_sent_are_buffered_and_sent_before_the_end(
+    loop: Any, slow: socket.socket
+) -> None:
+    transport, protocol = await loop.create_datagram_endpoint(
+        Datagrams, remote_addr=slow.getsockname(), family=socket.AF_UNIX
+    )
     sent = 0
-    while not protocol.flow:
+    while not protocol.flow and sent < 99_999:
         transport.sendto(b"%05d" % sent + b"x" * 500)
         sent += 1
     size = transport.get_write_buffer_size()
@@ -161,20 +172,22 @@ async def test_datagrams_that_cannot_be_sent_are_buffered_and_sent_before_the_en
     assert transport.get_write_buffer_size() > size
     transport.close()
     for number in range(sent):
-        assert (await loop.run_in_executor(None, theirs.recv, 1000))[:5] == b"%05d" % number
-    assert await loop.run_in_executor(None, theirs.recv, 1000) == b""
+        assert (await loop.run_in_executor(None, slow.recv, 1000))[:5] == b"%05d" % number
+    assert await loop.run_in_executor(None, slow.recv, 1000) == b""
     await until(lambda: protocol.lost)
     assert protocol.flow == ["pause", "resume"]
-    theirs.close()
 
 
 @requirement("DatagramTransport.abort/discards-buffered-datagrams", "DatagramTransport.abort/stops-receiving")
-async def test_abort_drops_what_is_buffered(loop: Any) -> None:
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-    transport, protocol = await loop.create_datagram_endpoint(Datagrams, sock=ours)
-    while not transport.get_write_buffer_size():
+async def test_abort_drops_what_is_buffered(loop: Any, slow: socket.socket, tmp_path: Path) -> None:
+    ours = str(tmp_path / "ours")
+    transport, protocol = await loop.create_datagram_endpoint(
+        Datagrams, local_addr=ours, remote_addr=slow.getsockname(), family=socket.AF_UNIX
+    )
+    for _ in range(2000):
         transport.sendto(b"x" * 1000)
-    theirs.send(b"late")
+    assert transport.get_write_buffer_size()
+    slow.sendto(b"late", ours)
     transport.abort()
     transport.abort()
     assert transport.is_closing()
@@ -182,7 +195,6 @@ async def test_abort_drops_what_is_buffered(loop: Any) -> None:
     await until(lambda: protocol.lost)
     assert protocol.lost == [None]
     assert not protocol.received
-    theirs.close()
 
 
 @requirement("loop.create_datagram_endpoint/supports-unix-datagrams")

@@ -38,7 +38,11 @@ def dial(server: Any) -> socket.socket:
     address = server.sockets[0].getsockname()
     sock = socket.socket(server.sockets[0].family)
     sock.settimeout(10)
-    sock.connect(address)
+    try:
+        sock.connect(address)
+    except OSError:
+        sock.close()
+        raise
     return sock
 
 
@@ -87,7 +91,8 @@ async def test_closing_stops_listening_and_keeps_connections(loop: Any) -> None:
             socket.create_connection(address)
         client.sendall(b"still here")
         await until(lambda: accepted.made[0].data == b"still here")
-        with pytest.raises(RuntimeError):
+        # Older asyncio trips over it.
+        with pytest.raises((RuntimeError, TypeError)):
             await server.start_serving()
     await until(lambda: accepted.made[0].lost)
 
@@ -222,7 +227,7 @@ async def test_sockets_are_shown_and_not_given_away(loop: Any) -> None:
 )
 async def test_hosts_are_bound_as_named(loop: Any) -> None:
     with closing(await loop.create_server(Accepted(), ["127.0.0.1", "127.0.0.2"], 0)) as server:
-        assert [sock.getsockname()[0] for sock in server.sockets] == ["127.0.0.1", "127.0.0.2"]
+        assert {sock.getsockname()[0] for sock in server.sockets} == {"127.0.0.1", "127.0.0.2"}
         assert len({sock.getsockname()[1] for sock in server.sockets}) == 2
     for host in ("", None):
         with closing(await loop.create_server(Accepted(), host, 0)) as server:
@@ -275,6 +280,7 @@ async def test_an_address_that_is_taken_raises_and_leaves_no_socket(loop: Any) -
             await loop.create_server(Accepted(), ["127.0.0.2", "127.0.0.1"], taken.getsockname()[1])
 
 
+@pytest.mark.asyncio_differs("keeps it to itself outside debug mode")
 async def test_a_failing_factory_costs_one_connection_only(loop: Any, reported: list[dict[str, Any]]) -> None:
     accepted = Accepted()
     failures = [ZeroDivisionError("on purpose")]
