@@ -56,7 +56,7 @@ class DefaultEventLoopPolicy(AbstractEventLoopPolicy):
         # Looked up late: the loop is built on modules that ask for the current loop.
         from refloop.loop import EventLoop
 
-        return EventLoop()  # type: ignore[abstract]  # the transports' methods are the abstract class's own
+        return EventLoop()
 
     def get_child_watcher(self) -> Any:
         """Return the child watcher that was set, else one that waits in threads. Deprecated.

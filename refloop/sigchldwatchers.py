@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 
 
 class MultiLoopChildWatcher(AbstractChildWatcher):
-    """Handles SIGCHLD from `attach_loop()`, called in the main thread with any loop or None, until `close()`.
+    """Handles SIGCHLD from `attach_loop()`, called in the main thread, until `close()`.
 
-    Each time it asks for each of its children. Loops in any thread may start children.
+    Each time it asks for each of its children. Loops in any thread may start children. The system gives the signal to
+    the thread that started the child, and Python handles it in the main thread, which does not notice while it waits;
+    an attached loop does. With None attached, the main thread hears of it when it next runs.
 
     Keeps: MultiLoopChildWatcher/polls-children-on-sigchld.
     """
@@ -33,6 +35,7 @@ class MultiLoopChildWatcher(AbstractChildWatcher):
         self._handlers: dict[int, ChildHandler] = {}
         self._handler_before: Any = None
         self._active = False
+        self._loop: AbstractEventLoop | None = None
         self._asking = threading.Lock()
         self._ask_again = False
 
@@ -45,29 +48,39 @@ class MultiLoopChildWatcher(AbstractChildWatcher):
         """Drop the handler."""
         return self._handlers.pop(pid, None) is not None
 
-    def attach_loop(self, _: AbstractEventLoop | None) -> None:
-        """Begin to handle SIGCHLD; which loop does not matter. Only in the main thread."""
+    def attach_loop(self, loop: AbstractEventLoop | None) -> None:
+        """Begin to handle SIGCHLD, by way of `loop` if there is one. Only in the main thread."""
         if not self._active:
-            self._handler_before = signal.signal(signal.SIGCHLD, self._on_sigchld)
-            signal.siginterrupt(signal.SIGCHLD, False)
+            self._handler_before = signal.getsignal(signal.SIGCHLD)
             self._active = True
+        self._leave_loop()
+        if loop is None:
+            signal.signal(signal.SIGCHLD, self._on_sigchld)
+            signal.siginterrupt(signal.SIGCHLD, False)
+        else:
+            loop.add_signal_handler(signal.SIGCHLD, self._ask)
+            self._loop = loop
+        # Children may have ended while nobody listened.
+        self._ask()
 
     def is_active(self) -> bool:
         """Return whether SIGCHLD is handled."""
         return self._active
 
     def close(self) -> None:
-        """Drop all handlers and give SIGCHLD back, unless somebody else has taken it since."""
+        """Drop all handlers and give SIGCHLD back."""
         self._handlers.clear()
-        if not self._active:
-            return
-        self._active = False
-        if signal.getsignal(signal.SIGCHLD) == self._on_sigchld:
+        if self._active:
+            self._active = False
+            self._leave_loop()
             before = self._handler_before
             # None stands for a handler that Python did not install and cannot put back.
             signal.signal(signal.SIGCHLD, signal.SIG_DFL if before is None else before)
-        else:
-            logger.warning("SIGCHLD was given another handler; the child watcher leaves it there")
+
+    def _leave_loop(self) -> None:
+        loop, self._loop = self._loop, None
+        if loop is not None and not loop.is_closed():
+            loop.remove_signal_handler(signal.SIGCHLD)
 
     def _on_sigchld(self, _: int, __: FrameType | None) -> None:
         self._ask()

@@ -1,0 +1,1 @@
+"""What refloop promises of child processes, checked on asyncio as well."""
