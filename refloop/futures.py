@@ -135,7 +135,11 @@ class Future(Generic[T]):
             if self._exception is None:
                 return self._result
             self._log_traceback = False
-            raise self._exception.with_traceback(self._exception.__traceback__)
+            try:
+                raise self._exception.with_traceback(self._exception.__traceback__)
+            finally:
+                # The exception refers to this frame, which is not to lead back to it.
+                del self
         if self._state is CANCELLED:
             raise self._make_cancelled_error()
         raise InvalidStateError("Result is not set.")
@@ -291,7 +295,11 @@ class Future(Generic[T]):
             yield self
             if self._state is PENDING:
                 raise RuntimeError("await wasn't used with future")
-        return self.result()
+        try:
+            return self.result()
+        finally:
+            # As in `result()`.
+            del self
 
     __iter__ = __await__
 
