@@ -86,6 +86,11 @@ def accepting(serve: Callable[[socket.socket], T], listener: socket.socket | Non
             peer.end()
 
 
+def read_once(connection: socket.socket) -> bytes:
+    """The next bytes that come: all of a short message, whether or not the other end knows how to close."""
+    return connection.recv(CHUNK)
+
+
 def read_until_eof(connection: socket.socket) -> bytes:
     """Everything that the other end sends until it closes."""
     return b"".join(iter(lambda: connection.recv(CHUNK), b""))

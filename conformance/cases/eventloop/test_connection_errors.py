@@ -14,7 +14,7 @@ from conformance.support.peers import (
     UNRESOLVABLE,
     accepting,
     host_of_both_families,
-    read_until_eof,
+    read_once,
     refusing_path,
     refusing_port,
     socket_path,
@@ -59,7 +59,7 @@ async def test_without_a_free_local_address_there_is_no_connection(loop: Abstrac
 
 @requirement("loop.create_connection/raises-oserror-when-unreachable")
 async def test_after_a_refused_connection_others_are_made(loop: AbstractEventLoop, aio: Any) -> None:
-    with refusing_port() as port, accepting(read_until_eof) as peer:
+    with refusing_port() as port, accepting(read_once) as peer:
         for _ in range(3):
             with pytest.raises(ConnectionRefusedError):
                 await loop.create_connection(aio.Protocol, HOST, port)
@@ -184,7 +184,7 @@ async def test_after_a_refused_path_others_are_reached(loop: AbstractEventLoop, 
     with socket_path() as path, socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
         listener.listen()
-        with accepting(read_until_eof, listener) as peer:
+        with accepting(read_once, listener) as peer:
             transport, _ = await loop.create_unix_connection(aio.Protocol, str(path))
             transport.write(b"reached")
             transport.close()

@@ -51,6 +51,8 @@ async def fail_handshake(
             with pytest.raises(error):
                 await loop.start_tls(transport, protocol, context, **options)
         finally:
+            # A loop that raised before it ever waited must not leave the peer waiting.
+            meanwhile()
             transport.abort()
         await peer.outcome(loop)
     # A peer that left early does not wait for the transport's end, which the loop is to see before it is closed.
