@@ -244,7 +244,7 @@ def _area_table(report: Report) -> Table:
     table.add_column("area", overflow="ellipsis", no_wrap=True, min_width=8)
     for name in shown:
         table.add_column(_HEADINGS.get(name, name), justify="right", no_wrap=True)
-    table.add_column("requirements", justify="right", no_wrap=True)
+    table.add_column("verified", justify="right", no_wrap=True)
     active, silent = areas_by_activity(report)
     for area in active:
         cells = [
@@ -254,7 +254,7 @@ def _area_table(report: Report) -> Table:
         title = Text(one_line(area.name), style="bold red" if area.troubled else "")
         table.add_row(title, *cells, f"{area.verified:,} of {area.requirements:,}")
     if silent:
-        title = Text(f"{count(len(silent), 'area')} without cases", style="dim")
+        title = Text(f"{count(len(silent), 'area')} unrun", style="dim")
         unverified = sum(area.requirements for area in silent)
         table.add_row(title, *(Text("·", style="dim") for _ in shown), f"0 of {unverified:,}")
     totals = report.totals.requirements

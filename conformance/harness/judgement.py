@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from conformance.catalogue import Area, Version
 from conformance.harness.naming import ROOT
 from conformance.harness.selection import why_skipped
+from conformance.target import resolve
 from reports.model import (
     DEVIATIONS,
     Attempt,
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
     from conformance.harness.options import RunOptions
     from conformance.harness.passes import Collected, Execution
     from conformance.target import Target
+
+CONTROL = "asyncio"
+"""The target of the control: the interpreter's own loop."""
 
 HYGIENE = "hygiene"
 MOST_LEAKS_NAMED = 20
@@ -77,7 +81,8 @@ class Judge:
         return [
             identifier
             for identifier, executions in self._executions.items()
-            if verdict_of(executions) in DEVIATIONS or any(_findings(execution) for execution in executions)
+            if verdict_of(executions) in DEVIATIONS | {Verdict.ERROR}
+            or any(_findings(execution) for execution in executions)
         ]
 
     def report(
@@ -127,6 +132,12 @@ class Judge:
         control_verdict = None if control is None else attempt_of(control).verdict
         message = attempt.message
         bug = None
+        if control_verdict is Verdict.PASS and self._target == resolve(CONTROL):
+            # The control is then nothing but a second attempt.
+            verdict = verdict_of([*executions, self._control[case.id]])
+        elif control_verdict is Verdict.PASS and verdict is Verdict.ERROR:
+            # What broke while the case was set up or cleared away works on the control: the target broke it.
+            verdict = Verdict.FAIL
         if verdict in DEVIATIONS and control_verdict is not None and control_verdict in DEVIATIONS:
             bug = self._known_bug(case.requirements)
             if bug is None and self._target.namespace_name == "asyncio":

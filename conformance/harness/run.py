@@ -24,7 +24,7 @@ from conformance.catalogue import load, profile_version
 from conformance.harness.children import environment
 from conformance.harness.containment import BUDGET, describe_status
 from conformance.harness.environment import platform_info, python_info
-from conformance.harness.judgement import Judge
+from conformance.harness.judgement import CONTROL, Judge
 from conformance.harness.passes import Execution, Interrupted, PassPlan, PassResult, run_pass
 from conformance.harness.probes import PROBE_BUDGET, PROBES
 from conformance.harness.selection import Rules
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
     from conformance.catalogue import Catalogue
     from conformance.harness.options import RunOptions
     from conformance.harness.passes import Collected
-
-CONTROL = "asyncio"
-"""The target of the control: the interpreter's own loop."""
 
 FEW = 5
 """Cases that one worker takes."""
