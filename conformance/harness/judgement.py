@@ -42,6 +42,9 @@ CONTROL = "asyncio"
 """The target of the control: the interpreter's own loop."""
 
 HYGIENE = "hygiene"
+DOUBTFUL = DEVIATIONS | {Verdict.ERROR}
+"""The verdicts that the control has a say in."""
+
 MOST_LEAKS_NAMED = 20
 """How many cases a hygiene result names; the rest is counted."""
 
@@ -81,8 +84,7 @@ class Judge:
         return [
             identifier
             for identifier, executions in self._executions.items()
-            if verdict_of(executions) in DEVIATIONS | {Verdict.ERROR}
-            or any(_findings(execution) for execution in executions)
+            if verdict_of(executions) in DOUBTFUL or any(_findings(execution) for execution in executions)
         ]
 
     def report(
@@ -132,12 +134,13 @@ class Judge:
         control_verdict = None if control is None else attempt_of(control).verdict
         message = attempt.message
         bug = None
-        if control_verdict is Verdict.PASS and self._target == resolve(CONTROL):
-            # The control is then nothing but a second attempt.
-            verdict = verdict_of([*executions, self._control[case.id]])
-        elif control_verdict is Verdict.PASS and verdict is Verdict.ERROR:
-            # What broke while the case was set up or cleared away works on the control: the target broke it.
-            verdict = Verdict.FAIL
+        if control_verdict is Verdict.PASS and verdict in DOUBTFUL:
+            if self._target == resolve(CONTROL):
+                # The control is then nothing but a second attempt.
+                verdict = Verdict.FLAKY
+            elif verdict is Verdict.ERROR:
+                # What broke while the case was set up or cleared away works on the control: the target broke it.
+                verdict = Verdict.FAIL
         if verdict in DEVIATIONS and control_verdict is not None and control_verdict in DEVIATIONS:
             bug = self._known_bug(case.requirements)
             if bug is None and self._target.namespace_name == "asyncio":
