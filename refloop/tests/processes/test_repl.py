@@ -85,7 +85,7 @@ def test_it_works_in_a_terminal() -> None:
     os.write(manager, b"await asyncio.sleep(0, 'ab' * 3)\r")
     while b"ababab" not in seen:
         seen += os.read(manager, 10000)
-    os.write(manager, b"\x04")
+    os.write(manager, b"exit()\r")
     try:
         while os.read(manager, 10000):
             pass
