@@ -54,6 +54,9 @@ class State(Enum):
     ENDED = auto()
 
 
+# Once our goodbye is said, or the connection is over anyway.
+PARTED = (State.GOODBYE, State.ENDED)
+
 # An enumeration's members are dear to look up, and every message asks.
 OPEN = State.OPEN
 
@@ -531,8 +534,9 @@ class TLSTransport(BufferedTransport, Transport, Protocol):
         if self._clock is not None:
             self._clock.cancel()
         error = self._error
-        if error is None and not (self._state is State.GOODBYE and not self._full and isinstance(exc, ConnectionError)):
-            # The exception to it: all was sent, and the peer is gone instead of saying goodbye.
+        # All was sent, and the peer is gone instead of hearing our goodbye or saying its own: nothing was lost by it.
+        parted = self._state in PARTED and not self._full and isinstance(exc, ConnectionError)
+        if error is None and not parted:
             error = exc
         self._error = None
         self._closing = True

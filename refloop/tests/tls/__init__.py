@@ -1,0 +1,1 @@
+"""TLS connections against plain blocking TLS sockets, raw sockets and hostile ones."""
