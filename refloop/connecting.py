@@ -173,9 +173,23 @@ class Connecting(SocketCalls):
             if ours:
                 sock.close()
             raise
-        transport = SocketTransport(self, sock, protocol, peername=peername)
+        return self._make_socket_transport(sock, protocol, extra={"peername": peername}), protocol
+
+    def _make_socket_transport(
+        self, sock: socket.socket, protocol: Any, waiter: Any = None, *, extra: dict[str, Any] | None = None
+    ) -> Transport:
+        """Make and start the transport of a plain connection: where a loop of one's own puts in a transport of its own.
+
+        `sock` is connected, and the transport's from now on; `waiter`, a future, is done when the protocol knows of the
+        connection; `extra` may hold the `peername`.
+
+        Keeps: BaseEventLoop/calls-make-socket-transport.
+        """
+        transport = SocketTransport(self, sock, protocol, peername=(extra or {}).get("peername"))
         transport._start()
-        return transport, protocol
+        if waiter is not None:
+            self.call_soon(waiter.set_result, None)
+        return transport
 
     async def _connect_to_host(
         self,
