@@ -266,6 +266,11 @@ class Future(Generic[T]):
         first = [] if self._first is None else [self._first]
         return first + (self._more or [])
 
+    @property
+    def _callbacks(self) -> list[tuple[Callback, Context]]:
+        """The callbacks with their contexts, by the name that anyio asks for them to find a run's first task."""
+        return [waiter for waiter in self._waiters() if isinstance(waiter, tuple)]
+
     def _notify(self) -> None:
         """Schedule everybody who waits, in the order in which they came."""
         first = self._first

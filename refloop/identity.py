@@ -39,6 +39,7 @@ from asyncio import (
     _set_running_loop,
     get_running_loop,
 )
+from asyncio import Future as StandardFuture
 from asyncio import Handle as StandardHandle
 from asyncio import TimerHandle as StandardTimerHandle
 from typing import TYPE_CHECKING, Any
@@ -122,6 +123,7 @@ __all__ = [
     "QueueShutDown",
     "ReadTransport",
     "SendfileNotAvailableError",
+    "StandardFuture",
     "StandardHandle",
     "StandardTimerHandle",
     "SubprocessProtocol",

@@ -20,6 +20,7 @@ from refloop.describing import creation_stack, describe_coroutine
 from refloop.futures import PENDING, Future, isfuture
 from refloop.identity import (
     CancelledError,
+    StandardFuture,
     _enter_task,
     _leave_task,
     _register_task,
@@ -49,21 +50,21 @@ class Task(Future[T]):
     Task.__init__/accepts-create-task-arguments, _register_task/called-from-constructor.
     """
 
-    # anyio reads `_fut_waiter` and `_must_cancel`, and asyncio sets `_log_destroy_pending`, by these names.
+    # anyio reads `_must_cancel`, and asyncio sets `_log_destroy_pending`, by these names.
     __slots__ = (
+        "_awaited",
         "_cancel_requests",
         "_context",
         "_coro",
         "_enqueue",
-        "_fut_waiter",
         "_log_destroy_pending",
         "_must_cancel",
         "_name",
     )
 
+    _awaited: Any  # the future that the task waits for, of any make
     _coro: Any  # None after an eager start that was all there was to do
     _enqueue: Callable[[Task[Any]], None]
-    _fut_waiter: Any
 
     def __init__(
         self,
@@ -82,7 +83,7 @@ class Task(Future[T]):
         self._coro = coro
         self._name = next_number() if name is None else str(name)
         self._context = copy_context() if context is None else context
-        self._fut_waiter = None
+        self._awaited = None
         self._must_cancel = False
         self._cancel_requests = 0
         self._log_destroy_pending = True
@@ -107,7 +108,7 @@ class Task(Future[T]):
         Keeps: Task/resumes-with-future-outcome, Task/one-task-at-a-time, _enter_task/called-before-each-step,
         _leave_task/called-after-each-step, Task.cancel/raises-cancellederror-in-coroutine.
         """
-        self._fut_waiter = None
+        self._awaited = None
         loop = self._loop
         coro = self._coro
         _enter_task(loop, self)
@@ -133,7 +134,7 @@ class Task(Future[T]):
                     awaited._first = self
                 else:
                     awaited._add_waiter(self)
-                self._fut_waiter = awaited
+                self._awaited = awaited
                 if self._must_cancel and awaited.cancel(self._cancel_message):
                     self._must_cancel = False
             elif awaited is None:
@@ -159,7 +160,7 @@ class Task(Future[T]):
         else:
             awaited._asyncio_future_blocking = False
             awaited.add_done_callback(self._wake_up)
-            self._fut_waiter = awaited
+            self._awaited = awaited
             if self._must_cancel and awaited.cancel(msg=self._cancel_message):
                 self._must_cancel = False
 
@@ -224,12 +225,29 @@ class Task(Future[T]):
         if self._state is not PENDING:
             return False
         self._cancel_requests += 1
-        if self._fut_waiter is not None and self._fut_waiter.cancel(msg=msg):
+        if self._awaited is not None and self._awaited.cancel(msg=msg):
             return True
         self._must_cancel = True
         self._cancel_message = msg
         self._cause = None
         return True
+
+    @property
+    def _fut_waiter(self) -> Any:
+        """What the task waits for, by the name that anyio asks for it.
+
+        anyio does not cancel a task whose future is done, so that it learns of the result, but it takes only asyncio's
+        own make for futures. It is given one in the same state.
+        """
+        awaited = self._awaited
+        if awaited is None or isinstance(awaited, StandardFuture) or not awaited.done():
+            return awaited
+        stand_in: StandardFuture[None] = StandardFuture(loop=self._loop)
+        if awaited.cancelled():
+            stand_in.cancel()
+        else:
+            stand_in.set_result(None)
+        return stand_in
 
     def cancelling(self) -> int:
         """Return the number of calls of `cancel()` less those of `uncancel()`.
@@ -324,8 +342,8 @@ class Task(Future[T]):
         words = [state, f"name={self.get_name()!r}"]
         if self._coro is not None:
             words.append(f"coro=<{describe_coroutine(self._coro)}>")
-        if self._fut_waiter is not None:
-            words.append(f"wait_for={self._fut_waiter!r}")
+        if self._awaited is not None:
+            words.append(f"wait_for={self._awaited!r}")
         return words + more
 
 
