@@ -214,16 +214,16 @@ def play_echo(port: int, number: int, size: int, rounds: int) -> None:
         selector.register(sock, selectors.EVENT_READ, [size, rounds])
     while selector.get_map():
         for key, _ in selector.select():
-            sock, state = key.fileobj, key.data
-            assert isinstance(sock, socket.socket)
-            state[0] -= len(sock.recv(state[0]))
+            ready, state = key.fileobj, key.data
+            assert isinstance(ready, socket.socket)
+            state[0] -= len(ready.recv(state[0]))
             if not state[0]:
                 state[:] = [size, state[1] - 1]
                 if state[1]:
-                    sock.sendall(message)
+                    ready.sendall(message)
                 else:
-                    selector.unregister(sock)
-                    sock.close()
+                    selector.unregister(ready)
+                    ready.close()
 
 
 def play_datagrams(port: int, size: int, rounds: int) -> None:
@@ -251,5 +251,7 @@ def play_idle(port: int, number: int) -> None:
 
 
 if __name__ == "__main__":
-    play = {"echo": play_echo, "datagrams": play_datagrams, "connect": play_connect, "idle": play_idle}[sys.argv[1]]
-    play(*map(int, sys.argv[2:]))
+    roles: dict[str, Callable[..., None]] = {
+        "echo": play_echo, "datagrams": play_datagrams, "connect": play_connect, "idle": play_idle,
+    }  # fmt: skip
+    roles[sys.argv[1]](*map(int, sys.argv[2:]))

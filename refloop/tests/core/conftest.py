@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @pytest.fixture(params=["refloop", "asyncio"])
 def loop(request: pytest.FixtureRequest) -> Iterator[Any]:
     """A fresh loop, refloop's and then asyncio's, closed after the test."""
-    loop = refloop.EventLoop() if request.param == "refloop" else asyncio.new_event_loop()  # type: ignore[abstract]
+    loop = refloop.EventLoop() if request.param == "refloop" else asyncio.new_event_loop()
     yield loop
     loop.close()
 

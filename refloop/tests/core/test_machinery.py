@@ -32,7 +32,7 @@ GENEROUS = 30
 @pytest.fixture
 def own_loop() -> Iterator[Any]:
     """A loop of refloop's."""
-    loop: Any = refloop.EventLoop()  # type: ignore[abstract]
+    loop: Any = refloop.EventLoop()
     yield loop
     loop.close()
 

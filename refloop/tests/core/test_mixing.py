@@ -131,7 +131,7 @@ def test_the_context_of_a_task_is_not_entered_twice_on_a_loop_of_asyncios() -> N
 
 def test_a_failed_task_is_collected_without_the_garbage_collector() -> None:
     reports: Records = []
-    loop: Any = refloop.EventLoop()  # type: ignore[abstract]
+    loop: Any = refloop.EventLoop()
     loop.set_exception_handler(lambda _, context: reports.append(context))
 
     async def fail() -> None:

@@ -9,6 +9,7 @@ import resource
 import socket
 import threading
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -192,15 +193,20 @@ async def test_a_connection_reset_before_it_is_accepted_does_the_server_no_harm(
     await server.wait_closed()
 
 
+def all_have(name: str, made: list[tuple[Any, Any]]) -> bool:
+    """Whether every protocol of the connections has something to show under that name."""
+    return all(getattr(protocol, name) for _, protocol in made)
+
+
 async def test_a_hundred_descriptors_reused_at_once_keep_their_own_data(loop: Any) -> None:
     for generation in range(5):
         pairs = [socket.socketpair() for _ in range(100)]
         made = [await loop.create_connection(Recorder, sock=ours) for ours, _ in pairs]
         for number, (_, theirs) in enumerate(pairs):
             theirs.sendall(b"%d-%d" % (generation, number))
-        await until(lambda made=made: all(protocol.data for _, protocol in made))
+        await until(partial(all_have, "data", made))
         assert [bytes(protocol.data) for _, protocol in made] == [b"%d-%d" % (generation, n) for n in range(100)]
         for (_, theirs), (transport, _) in zip(pairs, made, strict=True):
             transport.close()
             theirs.close()
-        await until(lambda made=made: all(protocol.lost for _, protocol in made))
+        await until(partial(all_have, "lost", made))
