@@ -1,0 +1,1 @@
+"""Programs of the kind that each page of the documentation shows."""

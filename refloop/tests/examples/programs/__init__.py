@@ -1,0 +1,1 @@
+"""The programs. Each begins with what it prints; `*` stands for anything."""
