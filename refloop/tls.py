@@ -9,7 +9,7 @@ from refloop.identity import Transport
 from refloop.spawning import TaskMaking
 from refloop.streamtransports import SocketTransport
 from refloop.tlsengine import Engine
-from refloop.tlstransport import TLSTransport
+from refloop.tlstransport import ROOM, TLSTransport
 
 if TYPE_CHECKING:
     import socket
@@ -32,7 +32,15 @@ class TLSOptions(NamedTuple):
 
 
 class TLSStarting(TaskMaking):
-    """`start_tls()`."""
+    """`start_tls()`, and what all TLS connections of a loop share."""
+
+    _tls_room: bytearray | None = None
+
+    def _share_tls_room(self) -> bytearray:
+        """Return memory to receive ciphertext in: one for all connections, most of which are idle at any time."""
+        if self._tls_room is None:
+            self._tls_room = bytearray(ROOM)
+        return self._tls_room
 
     async def start_tls(
         self,
@@ -101,6 +109,7 @@ def begin_tls(
         handshake_timeout=options.handshake_timeout,
         shutdown_timeout=options.shutdown_timeout,
         server=server,
+        room=loop._share_tls_room(),
     )
     SocketTransport(loop, sock, layer, peername=peername)._start()
     return made
@@ -122,6 +131,8 @@ def begin_tls_over(
         handshake_timeout=options.handshake_timeout,
         shutdown_timeout=options.shutdown_timeout,
         server=server,
+        # These fill it and tell of it at once; a transport of another make may leave time in between.
+        room=loop._share_tls_room() if isinstance(transport, SocketTransport | TLSTransport) else None,
     )
     layer.take_over(transport)
     if server is not None:

@@ -12,7 +12,7 @@ The layer is always in one of these states, and never goes back:
 
 From every state, an error, a timeout or `abort()` leads to ENDED at once.
 
-In: `data_received()` puts the ciphertext into the engine, and `ON_INPUT` says for each state what is then done.
+In: `buffer_updated()` puts the ciphertext into the engine, and `ON_INPUT` says for each state what is then done.
 Out: `write()` encrypts at once and hands over. When the transport beneath asks to pause, plaintext is kept in
 `_backlog` instead, so a large write is not held in memory twice. Watermarks apply to both buffers together: ours only
 fills while the one beneath is above its mark.
@@ -26,7 +26,7 @@ from collections import deque
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
-from refloop.identity import BufferedProtocol, Protocol, Transport
+from refloop.identity import BufferedProtocol, Transport
 from refloop.transports import BufferedTransport, as_bytes, remainder
 
 if TYPE_CHECKING:
@@ -42,6 +42,10 @@ SHUTDOWN_TIMEOUT = 30.0
 
 # Bytes encrypted and handed over at once.
 PIECE = 256 * 1024
+
+# Bytes of ciphertext received at once. To ask for so much without giving the memory costs more than to decrypt a short
+# message: it comes straight from the system each time.
+ROOM = 256 * 1024
 
 
 class State(Enum):
@@ -61,12 +65,13 @@ PARTED = (State.GOODBYE, State.ENDED)
 OPEN = State.OPEN
 
 
-class TLSTransport(BufferedTransport, Transport, Protocol):
+class TLSTransport(BufferedTransport, Transport, BufferedProtocol):
     """A TLS connection over any stream transport, which becomes this layer's by `set_protocol()` or construction.
 
     `engine`: its own end of TLS. `made`: gets the transport when the handshake is complete, or the reason why it will
     not be; cancelling it ends the connection. `announce`: whether `protocol.connection_made()` is called then; without,
-    it has been before. The timeouts are in seconds. `server`: counts the transport among its clients.
+    it has been before. The timeouts are in seconds. `server`: counts the transport among its clients. `room`: where
+    ciphertext is received, shared with other layers if every transport beneath fills it and tells of it in one go.
 
     Keeps: loop.start_tls/inserts-tls-layer, loop.create_connection/protocol-gets-decrypted-data,
     transports-general/methods-depend-on-kind.
@@ -84,9 +89,11 @@ class TLSTransport(BufferedTransport, Transport, Protocol):
         "_lower",
         "_made",
         "_paused",
+        "_room",
         "_server",
         "_shutdown_timeout",
         "_state",
+        "_view",
     )
 
     def __init__(
@@ -100,6 +107,7 @@ class TLSTransport(BufferedTransport, Transport, Protocol):
         handshake_timeout: float | None = None,
         shutdown_timeout: float | None = None,
         server: Server | None = None,
+        room: bytearray | None = None,
     ) -> None:
         self._engine = engine
         self._made: Future[Transport] | None = made
@@ -113,6 +121,8 @@ class TLSTransport(BufferedTransport, Transport, Protocol):
         self._error: BaseException | None = None
         self._clock: Any = None
         self._paused = False
+        self._room = bytearray(ROOM) if room is None else room
+        self._view = memoryview(self._room)
         self._backlog: deque[bytes | memoryview] = deque()
         # Whether the transport beneath has asked to pause.
         self._full = False
@@ -235,9 +245,13 @@ class TLSTransport(BufferedTransport, Transport, Protocol):
             if self._engine.unread or self._engine.over:
                 self._loop.call_soon(self._react)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, _: int) -> bytearray:
+        """Give the transport beneath room for ciphertext."""
+        return self._room
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Take ciphertext from the transport beneath."""
-        self._engine.receive(data)
+        self._engine.receive(self._view[:nbytes])
         if self._state is OPEN:
             self._deliver()
         else:

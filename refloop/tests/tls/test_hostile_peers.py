@@ -227,7 +227,9 @@ async def test_a_flood_while_reading_is_paused_stays_with_the_system(tcp: TLSCar
     assert not protocol.data
     peer.sock.settimeout(10)
     transport.resume_reading()
-    await until(lambda: len(protocol.data) == sent)
+    # Of the block that did not go out as a whole, some may have.
+    await until(lambda: len(protocol.data) >= sent)
+    assert (block * (sent // len(block) + 1)).startswith(protocol.data)
 
 
 async def test_a_flood_after_close_is_thrown_away_until_the_time_is_over(loop: Any, tcp: TLSCarrier) -> None:
