@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import types
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -296,10 +297,15 @@ def test_a_report_becomes_its_four_files(tmp_path: Path) -> None:
     assert store.read(tmp_path) == report
 
 
-def test_a_report_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+def test_a_report_that_cannot_be_written_is_saved_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     report = store.read(REPORTS / "deviating.json")
-    with pytest.raises(conformance.session.Refused, match=r"index.html cannot be written .*--output"):
-        conformance.session.write_files(report, tmp_path / "absent")
+    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    folder, problems = conformance.session.write_files(report, tmp_path / "file" / "below")
+    assert folder.parent == tmp_path / "temporary"
+    assert store.read(folder) == report
+    assert [str(tmp_path / "file") in problems[0], str(folder) in problems[-1]] == [True, True]
 
 
 def test_progress_counts_the_first_pass_only() -> None:

@@ -113,7 +113,10 @@ def test_a_pytest_process_that_is_killed_is_started_again(workers: int) -> None:
     watcher = KillsPytest()
     report = run_suite("small", "fixtures.faulty.hangs:in_python", workers=workers, watcher=watcher)
     assert watcher.killed == 1
-    assert verdicts(report) == {**OTHERS, BROKEN: "timeout"}
+    found = verdicts(report)
+    # Without workers the kill may hit the process while it runs the case that hangs, and then that is its story.
+    assert found.pop(BROKEN) in ("timeout", "crash", "flaky")
+    assert found == OTHERS
     assert is_whole(report)
 
 

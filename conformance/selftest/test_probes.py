@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
 from typing import Any
 
 import pytest
@@ -43,7 +42,7 @@ def test_cases_that_need_a_missing_feature_are_unsupported_and_name_the_probe() 
 
 def test_the_standard_library_s_loop_has_every_feature() -> None:
     found = {one.feature: one.supported for one in probe(resolve("asyncio"))}
-    assert found == dict.fromkeys(PROBES, True) | ({} if sys.version_info >= (3, 12) else {"eager-tasks": False})
+    assert found == dict.fromkeys(PROBES, True)
 
 
 def test_a_loop_says_no_with_notimplementederror() -> None:
