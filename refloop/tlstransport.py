@@ -13,35 +13,30 @@ The layer is always in one of these states, and never goes back:
 From every state, an error, a timeout or `abort()` leads to ENDED at once.
 
 In: `buffer_updated()` puts the ciphertext into the engine, and `ON_INPUT` says for each state what is then done.
-Out: `write()` encrypts at once and hands over. When the transport beneath asks to pause, plaintext is kept in
-`_backlog` instead, so a large write is not held in memory twice. Watermarks apply to both buffers together: ours only
-fills while the one beneath is above its mark.
+Out: `tlswriting`, of which this class is the rest.
 """
 
 from __future__ import annotations
 
 import ssl
 import sys
-from collections import deque
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
-from refloop.identity import BufferedProtocol, Transport
-from refloop.transports import BufferedTransport, as_bytes, remainder
+from refloop.identity import BufferedProtocol
+from refloop.tlswriting import TLSWriting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from refloop.futures import Future
+    from refloop.identity import Transport
     from refloop.servers import Server
     from refloop.tlsengine import Engine
 
 # Seconds; documented.
 HANDSHAKE_TIMEOUT = 60.0
 SHUTDOWN_TIMEOUT = 30.0
-
-# Bytes encrypted and handed over at once.
-PIECE = 256 * 1024
 
 # Bytes of ciphertext received at once. To ask for so much without giving the memory costs more than to decrypt a short
 # message: it comes straight from the system each time.
@@ -65,7 +60,7 @@ PARTED = (State.GOODBYE, State.ENDED)
 OPEN = State.OPEN
 
 
-class TLSTransport(BufferedTransport, Transport, BufferedProtocol):
+class TLSTransport(TLSWriting, BufferedProtocol):
     """A TLS connection over any stream transport, which becomes this layer's by `set_protocol()` or construction.
 
     `engine`: its own end of TLS. `made`: gets the transport when the handshake is complete, or the reason why it will
@@ -79,14 +74,10 @@ class TLSTransport(BufferedTransport, Transport, BufferedProtocol):
 
     __slots__ = (
         "_announce",
-        "_backlog",
         "_clock",
-        "_engine",
         "_error",
         "_fills_buffers",
-        "_full",
         "_handshake_timeout",
-        "_lower",
         "_made",
         "_paused",
         "_room",
@@ -109,24 +100,19 @@ class TLSTransport(BufferedTransport, Transport, BufferedProtocol):
         server: Server | None = None,
         room: bytearray | None = None,
     ) -> None:
-        self._engine = engine
         self._made: Future[Transport] | None = made
         self._announce = announce
         self._handshake_timeout = HANDSHAKE_TIMEOUT if handshake_timeout is None else handshake_timeout
         self._shutdown_timeout = SHUTDOWN_TIMEOUT if shutdown_timeout is None else shutdown_timeout
         self._server = server
         self._state = State.HANDSHAKE
-        self._lower: Any = None
         # Why the connection ends, kept until the transport beneath has ended.
         self._error: BaseException | None = None
         self._clock: Any = None
         self._paused = False
         self._room = bytearray(ROOM) if room is None else room
         self._view = memoryview(self._room)
-        self._backlog: deque[bytes | memoryview] = deque()
-        # Whether the transport beneath has asked to pause.
-        self._full = False
-        super().__init__(loop, protocol)
+        super().__init__(loop, protocol, engine)
 
     def set_protocol(self, protocol: Any) -> None:
         """Let `protocol` receive all further callbacks; it may be a `Protocol` or a `BufferedProtocol`."""
@@ -330,142 +316,6 @@ class TLSTransport(BufferedTransport, Transport, BufferedProtocol):
         failure, self._engine.failure = self._engine.failure, None
         return failure
 
-    # Out
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Encrypt `data` and send it as far as flow control allows; keep the rest for later. Never blocks.
-
-        After the end it is dropped. `TypeError` for what is not bytes-like.
-
-        Keeps: WriteTransport.write/never-blocks, WriteTransport.write/fifo-order, WriteTransport.write/accepts-bytes,
-        BaseTransport.close/not-usable-afterwards.
-        """
-        if type(data) is not bytes:
-            data = as_bytes(data)
-        if self._closing:
-            self._count_late_write()
-            return
-        if not data:
-            return
-        if self._full or self._backlog or len(data) > PIECE:
-            self._backlog.append(remainder(data, 0))
-            self._size += len(data)
-            self._encrypt_backlog()
-            self._grown()
-            return
-        try:
-            done = self._engine.encrypt(data)
-        except ssl.SSLError as error:
-            self._fail(error, "encrypting failed")
-            return
-        if done < len(data):
-            self._backlog.append(remainder(data, done))
-            self._size += len(data) - done
-        self._lower.write(self._engine.take())
-
-    def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
-        """Write the pieces, in their order, as if each were given to `write()`.
-
-        Keeps: WriteTransport.writelines/accepts-any-iterable, WriteTransport.writelines/fifo-order.
-        """
-        self.write(b"".join(list_of_data))
-
-    def can_write_eof(self) -> bool:
-        """Return False: TLS ends in both directions or in none.
-
-        Keeps: WriteTransport.can_write_eof/returns-false-for-tls.
-        """
-        return False
-
-    def write_eof(self) -> None:
-        """Raise `NotImplementedError`.
-
-        Keeps: WriteTransport.write_eof/raises-when-half-close-unsupported.
-        """
-        raise NotImplementedError("TLS cannot be closed in one direction only")
-
-    def _send(self) -> None:
-        """Hand over what TLS itself has to say."""
-        if self._engine.waiting:
-            self._lower.write(self._engine.take())
-
-    def _encrypt_backlog(self) -> None:
-        """Encrypt what was kept, as far as flow control allows."""
-        engine = self._engine
-        backlog = self._backlog
-        while backlog and not self._full:
-            left = PIECE
-            stuck = False
-            while backlog and left and not stuck:
-                first = backlog[0]
-                piece = first if len(first) <= left else memoryview(first)[:left]
-                try:
-                    done = engine.encrypt(piece)
-                except ssl.SSLError as error:
-                    self._fail(error, "encrypting failed")
-                    return
-                if done == len(first):
-                    backlog.popleft()
-                else:
-                    backlog[0] = memoryview(first)[done:]
-                left -= done
-                self._size -= done
-                stuck = done < len(piece)
-            self._send()
-            if stuck:
-                # Until something comes from the peer.
-                break
-        if not backlog and self._state is State.FLUSHING:
-            self._say_goodbye()
-
-    # Flow control
-
-    def get_write_buffer_size(self) -> int:
-        """Return how many bytes are buffered: plaintext here, ciphertext beneath.
-
-        Keeps: WriteTransport.get_write_buffer_size/returns-buffered-byte-count.
-        """
-        beneath: int = 0 if self._lower is None else self._lower.get_write_buffer_size()
-        return self._size + beneath
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """Set the watermarks, in bytes, here and beneath; see `BufferedTransport.set_write_buffer_limits()`."""
-        super().set_write_buffer_limits(high, low)
-        self._lower.set_write_buffer_limits(self._high, self._low)
-
-    def pause_writing(self) -> None:
-        """The transport beneath has enough."""
-        self._full = True
-        if not self._closing:
-            self._grown()
-
-    def resume_writing(self) -> None:
-        """The transport beneath can take more."""
-        self._full = False
-        if self._backlog:
-            self._encrypt_backlog()
-        self._shrunk()
-
-    def _grown(self) -> None:
-        if not self._writing_paused and (self._full or self._size > self._high):
-            self._writing_paused = True
-            self._control_flow("pause_writing")
-
-    def _shrunk(self) -> None:
-        if self._writing_paused and not self._full and self._size <= self._low:
-            self._writing_paused = False
-            self._control_flow("resume_writing")
-            self._settle_empty(None)
-
-    async def _flushed(self) -> None:
-        """Wait until flow control allows more; `ConnectionError` when the transport ends before."""
-        if self._ended:
-            raise ConnectionResetError("The connection has ended")
-        if self._writing_paused:
-            if self._on_empty is None:
-                self._on_empty = self._loop.create_future()
-            await self._on_empty
-
     # The end
 
     def close(self) -> None:
@@ -486,6 +336,10 @@ class TLSTransport(BufferedTransport, Transport, BufferedProtocol):
             # The peer's goodbye comes after what nobody wants any more.
             self._lower.resume_reading()
         if not self._backlog:
+            self._say_goodbye()
+
+    def _all_encrypted(self) -> None:
+        if self._state is State.FLUSHING:
             self._say_goodbye()
 
     def _say_goodbye(self) -> None:
@@ -535,8 +389,7 @@ class TLSTransport(BufferedTransport, Transport, BufferedProtocol):
         if self._error is None:
             self._error = error
         self._state = State.ENDED
-        self._backlog.clear()
-        self._size = 0
+        self._drop_backlog()
         self._lower.abort()
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -555,8 +408,7 @@ class TLSTransport(BufferedTransport, Transport, BufferedProtocol):
         self._error = None
         self._closing = True
         self._state = State.ENDED
-        self._backlog.clear()
-        self._size = 0
+        self._drop_backlog()
         made, self._made = self._made, None
         try:
             if self._announce:
