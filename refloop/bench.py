@@ -2,9 +2,9 @@
 
     python -m refloop.bench [ROW ...] [--rounds 9]
 
-Each figure is CPU time per operation. Every measurement has a process of its own, the contestants take turns, and the
-median of the rounds counts. A ratio above 1 means that refloop takes less time than the other. This is for reading by
-somebody who keeps the machine quiet meanwhile; it is no test.
+Each figure is CPU time per operation, or memory where the row says so. Every measurement has a process of its own, the
+contestants take turns, and the median of the rounds counts. A ratio above 1 means that refloop takes less than the
+other. This is for reading by somebody who keeps the machine quiet meanwhile; it is no test.
 """
 
 from __future__ import annotations
@@ -286,7 +286,8 @@ def main(arguments: list[str]) -> None:
             for name in contestants:
                 taken[name].append(measure_apart(row, name))
         medians = {name: statistics.median(figures) for name, figures in taken.items()}
-        line = f"{row:30}" + "".join(f"{medians[name]:10.3f} µs" for name in contestants)
+        unit = "  B" if "memory" in row else " µs"
+        line = f"{row:30}" + "".join(f"{medians[name]:10.3f}{unit}" for name in contestants)
         for name in others:
             ratio = medians[name] / medians["refloop"]
             ratios[name].append(ratio)

@@ -195,8 +195,8 @@ ROWS: dict[str, tuple[Callable[[Bench], float | None], int]] = {
     "streams echo": (streams_echo, 40_000),
     "sock_* echo": (sock_echo, 40_000),
     "UDP echo": (udp_echo, 40_000),
-    "new connections": (new_connections, 10_000),
-    "memory per idle connection (bytes)": (memory_per_connection, 9_000),
+    "new connections": (new_connections, 5_000),
+    "memory per idle connection": (memory_per_connection, 9_000),
 }
 
 
