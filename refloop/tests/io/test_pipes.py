@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import tty
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -220,6 +221,8 @@ async def test_a_terminal_is_read_until_its_program_hangs_up(loop: Any) -> None:
 @requirement("loop.connect_write_pipe/accepts-pipe-socket-character-device")
 async def test_a_terminal_is_written_to(loop: Any) -> None:
     controller, terminal = os.openpty()
+    # Raw, so that it does not show what is typed as well.
+    tty.setraw(terminal)
     transport, protocol = await loop.connect_write_pipe(Recorder, open(terminal, "wb", 0))  # noqa: PTH123, SIM115, ASYNC230
     os.write(controller, b"typed\n")
     transport.write(b"shown")
