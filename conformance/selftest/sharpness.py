@@ -48,6 +48,8 @@ AGAIN = 0.2
 """Seconds until the signal comes again: the first may be swallowed, or meet a clean-up that hangs as well."""
 LOOK = 0.05
 """Seconds between two looks at the processes."""
+BATCH = 100
+"""Cases after which the process lets go of what they left in pytest's memory."""
 MOST_HANGS = 6
 """How many cases may hang on one target before its other cases are left out."""
 
@@ -175,7 +177,6 @@ class Driver:
             session.config.option.target, session.config.option.api = careless.target, careless.api
             runner._selection = Selection(rules(self._catalogue, self.target), frozenset(), frozenset(), None)
             result = self._run(careless, cases)
-            _let_go(session)
             finished = self._folder / f"{careless.name}.json"
             finished.with_suffix(".part").write_text(json.dumps(result), encoding="utf-8")
             finished.with_suffix(".part").rename(finished)
@@ -200,7 +201,9 @@ class Driver:
         chosen = [case for case in cases if careless.may_be_caught_by(case.id, case.text, program=case.program)]
         deadly = self._folder / f"{careless.name}.deadly"
         result["failed"] += deadly.read_text(encoding="utf-8").splitlines() if deadly.exists() else []
-        for case in chosen:
+        for number, case in enumerate(chosen):
+            if number % BATCH == 0:
+                _let_go(case.item.session)
             if case.id in result["failed"]:
                 continue
             if not healthy and result["failed"] and case.function in sharp:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from conformance.selftest.sharpness import functions, measure
 from fixtures.faulty.registry import all_careless
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 NOT_CAUGHT: frozenset[str] = frozenset()
 
 
+@pytest.mark.sharpness
 def test_every_case_is_failed_by_a_careless_loop_and_every_careless_loop_by_a_case(tmp_path: Path) -> None:
     # One test, because what it measures takes minutes and answers all of it.
     sharpness = measure(tmp_path)
