@@ -26,6 +26,9 @@ CLIENTS = 100
 # Connections that a client opens before it closes them.
 CONNECTIONS_AT_ONCE = 50
 
+# Connections that may wait; clients that find no room try again after a second.
+ROOM = 4096
+
 SMALL = 1024
 LARGE = 100 * 1024
 
@@ -146,7 +149,7 @@ def new_connections(bench: Bench) -> None:
     """Connections that begin and end."""
     loop = bench.loop
     left = [None] * (bench.operations // CONNECTIONS_AT_ONCE * CONNECTIONS_AT_ONCE)
-    server = loop.run_until_complete(loop.create_server(lambda: Echo(loop, left), "127.0.0.1", 0))
+    server = loop.run_until_complete(loop.create_server(lambda: Echo(loop, left), "127.0.0.1", 0, backlog=ROOM))
     clients = start_clients("connect", server.sockets[0].getsockname(), len(left))
     loop.run_forever()
     server.close()
@@ -169,7 +172,7 @@ def memory_per_connection(bench: Bench) -> float:
             if begun == bench.operations:
                 loop.stop()
 
-    server = loop.run_until_complete(loop.create_server(Idle, "127.0.0.1", 0))
+    server = loop.run_until_complete(loop.create_server(Idle, "127.0.0.1", 0, backlog=ROOM))
     gc.collect()
     before = resident()
     clients = start_clients("idle", server.sockets[0].getsockname(), bench.operations)
