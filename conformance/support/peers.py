@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from conformance.support.threads import result_of
 from conformance.support.waiting import GENEROUS
 
 if TYPE_CHECKING:
@@ -57,10 +58,7 @@ class Peer(Generic[T]):
 
     async def outcome(self, loop: AbstractEventLoop) -> T:
         """Wait, while ``loop`` runs, until the connection has been served; what the service gave or raised."""
-        ended = loop.create_future()
-        self._job.add_done_callback(lambda _: loop.call_soon_threadsafe(ended.set_result, None))
-        await ended
-        return self._job.result()
+        return await result_of(loop, self._job)
 
     def end(self) -> None:
         """End the thread: at once, also when a target that failed leaves it waiting."""

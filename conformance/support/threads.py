@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from conformance.support.waiting import GENEROUS
@@ -43,3 +44,29 @@ def in_thread(work: Callable[[], T]) -> T:
     """Run ``work()`` in a thread of its own, without a loop; give its result or raise its exception."""
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(work).result()
+
+
+async def beside(loop: AbstractEventLoop, thread: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+    """Call ``work()`` in ``thread`` while ``loop`` runs; give its result or raise its exception.
+
+    It uses no executor of the loop's: a loop whose executor is broken is not to fail here.
+    """
+    return await result_of(loop, thread.submit(work))
+
+
+async def result_of(loop: AbstractEventLoop, job: Future[T]) -> T:
+    """Wait, while ``loop`` runs, until ``job`` has ended: a loop may need its turns to send what the job waits for."""
+    ended = loop.create_future()
+
+    def settle() -> None:
+        if not ended.done():
+            ended.set_result(None)
+
+    def tell(_: object) -> None:
+        # A case that gave up has closed its loop.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(settle)
+
+    job.add_done_callback(tell)
+    await ended
+    return job.result()

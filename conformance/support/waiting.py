@@ -52,3 +52,21 @@ def wait_until(condition: Callable[[], bool], *, bound: float = GENEROUS) -> Non
     while not condition():
         assert time.monotonic() < deadline, f"waited {bound} s for a condition that never came true"
         time.sleep(POLL)
+
+
+async def until(loop: AbstractEventLoop, condition: Callable[[], object], *, bound: float = GENEROUS) -> None:
+    """Give way to ``loop`` until ``condition()`` is true; fail after ``bound`` seconds. For ``async def`` cases."""
+    deadline = time.monotonic() + bound
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {bound} s for a condition that never came true"
+        looked = loop.create_future()
+        loop.call_later(POLL, looked.set_result, None)
+        await looked
+
+
+async def turns(loop: AbstractEventLoop, number: int = 10) -> None:
+    """Let ``loop`` turn ``number`` times, so that what is ready to happen has happened."""
+    for _ in range(number):
+        turned = loop.create_future()
+        loop.call_soon(turned.set_result, None)
+        await turned

@@ -1,0 +1,1 @@
+"""Cases for the protocol page of the documentation."""
