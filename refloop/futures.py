@@ -300,6 +300,9 @@ class Future(Generic[T]):
             yield self
             if self._state is PENDING:
                 raise RuntimeError("await wasn't used with future")
+        if self._state is FINISHED and self._exception is None:
+            # As `result()` says, without a call for what is nearly always the case.
+            return self._result
         try:
             return self.result()
         finally:

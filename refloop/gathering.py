@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, cast
 
 from refloop.current import get_event_loop
-from refloop.futures import Future, isfuture
+from refloop.futures import Future
 from refloop.identity import CancelledError
 from refloop.spawning import ensure_future
 
@@ -31,13 +32,14 @@ class Gathering(Future[list[Any]]):
         distinct = dict.fromkeys(children)
         self._left = len(distinct)
         child_done = self._child_done
+        context = copy_context()
         # Those that are done already, as eager tasks may be, count now: their callback would come a turn later.
         done = []
         for child in distinct:
             if child.done():
                 done.append(child)
             else:
-                child.add_done_callback(child_done)
+                child.add_done_callback(child_done, context=context)
         for child in done:
             child_done(child)
 
@@ -66,11 +68,9 @@ class Gathering(Future[list[Any]]):
             if not child.cancelled():
                 child.exception()
             return
-        if not self._return_exceptions:
-            error = outcome_of(child)[1]
-            if error is not None:
-                self._fail(error)
-                return
+        if not self._return_exceptions and (child.cancelled() or child.exception() is not None):
+            self._fail(outcome_of(child)[1])
+            return
         if self._left == 0:
             self._finish()
 
@@ -95,13 +95,11 @@ class Gathering(Future[list[Any]]):
         Keeps: gather/returns-results-in-argument-order, gather/returns-exceptions-as-results,
         gather/cancel-overrides-return-exceptions.
         """
-        results = []
-        for child in self._children:
-            result, error = outcome_of(child)
-            if error is None:
-                results.append(result)
-            elif self._return_exceptions:
-                results.append(error)
+        if self._return_exceptions:
+            # Looked at even if it was all for nothing: then they are not reported as unheard of.
+            results = [result if error is None else error for result, error in map(outcome_of, self._children)]
+        elif not self._cancel_requested:
+            results = [child.result() for child in self._children]
         if self._cancel_requested:
             self._end_cancelled(self._cancel_message)
         else:
@@ -149,7 +147,7 @@ def gather(*aws: Awaitable[Any], return_exceptions: bool = False) -> Future[list
             child = made[id(awaitable)] = ensure_future(awaitable, loop=chosen)
             if chosen is None:
                 chosen = child.get_loop()
-            if not isfuture(awaitable):
+            if child is not awaitable:
                 # Nobody but the gathering knows it: what becomes of it is told there.
                 cast("Any", child)._log_destroy_pending = False
         children.append(child)

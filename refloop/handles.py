@@ -176,9 +176,12 @@ class TimerHandle(Handle, StandardTimerHandle):
             self._cancelled = True
             self._callback = self._args = None
             timers = self._loop._timers
-            timers.before_sweep -= 1
-            if timers.before_sweep < 0:
-                timers.sweep()
+            heap = timers.heap
+            if heap and heap[-1][2] is self:
+                # As most timeouts, it was called off soon after it was set: the end of a heap can simply be cut off.
+                heap.pop()
+            else:
+                timers.count_cancelled()
 
     def _describe_turn(self) -> list[str]:
         return [f"when={self._when}"]

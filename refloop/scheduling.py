@@ -102,8 +102,6 @@ class Scheduler(ErrorReporting):
 
         Keeps: loop.call_later/runs-after-delay, loop.call_later/returns-timer-handle.
         """
-        if delay is None:
-            raise TypeError("delay must be a number of seconds, not None")
         if self._closed:
             raise RuntimeError("Event loop is closed")
         when = self.time() + delay

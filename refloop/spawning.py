@@ -58,7 +58,8 @@ class TaskMaking(Scheduler):
         if self._closed:
             raise RuntimeError("Event loop is closed")
         if self._task_factory is None:
-            return Task(coro, loop=self, **kwargs)
+            # Most calls have no keywords, and handing on none takes time as well.
+            return Task(coro, loop=self, **kwargs) if kwargs else Task(coro, loop=self)
         return cast("Task[T]", self._task_factory(self, coro, **kwargs))
 
     def set_task_factory(self, factory: TaskFactory | None) -> None:  # type: ignore[override]
@@ -88,7 +89,9 @@ def create_task(coro: Coroutine[Any, Any, T] | Generator[Any, Any, T], **kwargs:
     Keeps: create_task/accepts-documented-arguments, create_task/returns-scheduled-task,
     create_task/raises-without-running-loop, create_task/uses-running-loop, create_task/forwards-extra-keywords.
     """
-    return cast("Task[T]", get_running_loop().create_task(coro, **kwargs))
+    loop = get_running_loop()
+    task: Any = loop.create_task(coro, **kwargs) if kwargs else loop.create_task(coro)
+    return cast("Task[T]", task)
 
 
 def ensure_future(obj: Awaitable[T] | Generator[Any, None, T], *, loop: AbstractEventLoop | None = None) -> Future[T]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 from contextvars import Context, copy_context
 from itertools import count
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO, TypeVar
 
 from refloop import introspection
@@ -75,7 +76,7 @@ class Task(Future[T]):
         context: Context | None = None,
         eager_start: bool | None = False,
     ) -> None:
-        if not iscoroutine(coro):
+        if type(coro) is not CoroutineType and not iscoroutine(coro):
             raise TypeError(f"a coroutine was expected, got {coro!r}")
         if loop is None:
             loop = get_event_loop()
@@ -89,10 +90,12 @@ class Task(Future[T]):
         self._log_destroy_pending = True
         try:
             self._enqueue = loop._enqueue  # type: ignore[attr-defined]
+            debug = loop._debug  # type: ignore[attr-defined]
         except AttributeError:
             # Another make of loop: it runs callbacks only.
             self._enqueue = functools.partial(_enqueue_in, loop)
-        if loop.get_debug():
+            debug = loop.get_debug()
+        if debug:
             self._source_traceback = creation_stack()
         _register_task(self)
         if eager_start and loop.is_running():
@@ -119,7 +122,12 @@ class Task(Future[T]):
             run = self._context.run
             awaited = run(coro.send, None) if error is None else run(coro.throw, error)
         except StopIteration as stop:
-            self._end_with_result(stop.value)
+            if self._must_cancel:
+                # Asked to cancel itself by its last step, too late to be told.
+                self._must_cancel = False
+                self._end_cancelled(self._cancel_message)
+            else:
+                super().set_result(stop.value)
         except CancelledError as cancelled:
             self._end_cancelled(cause=_without_this_frame(cancelled))
         except (KeyboardInterrupt, SystemExit) as exit_request:
@@ -186,14 +194,6 @@ class Task(Future[T]):
                 self._coro = None
 
     # Ending
-
-    def _end_with_result(self, result: T) -> None:
-        if self._must_cancel:
-            # Asked to cancel itself by its last step, too late to be told.
-            self._must_cancel = False
-            self._end_cancelled(self._cancel_message)
-        else:
-            super().set_result(result)
 
     def _end_with_exception(self, error: BaseException) -> None:
         super().set_exception(_without_this_frame(error))
@@ -322,11 +322,12 @@ class Task(Future[T]):
         Keeps: Task/logs-destroyed-pending-task.
         """
         try:
-            unfinished = self._state is PENDING and self._log_destroy_pending
+            if self._state is not PENDING and not self._log_traceback:
+                return
         except AttributeError:
             # The constructor failed.
             return
-        if unfinished:
+        if self._state is PENDING and self._log_destroy_pending:
             context = {"task": self, "message": "Task was destroyed but it is pending!"}
             created = self._created_at()
             if created:

@@ -5,7 +5,8 @@ the handles. Timers with equal deadlines run in the order in which they were mad
 
 `call_at()` and `call_later()` push onto the heap themselves; what else is done with it is done here.
 
-A cancelled timer stays in the heap until it comes to the top, or until so many are dead that a sweep pays.
+A cancelled timer that stands last is taken out at once, which leaves a heap. Any other stays until it comes to the top,
+or until so many are dead that a sweep pays.
 """
 
 from __future__ import annotations
@@ -24,24 +25,28 @@ SWEEP_AT_LEAST = 64
 
 
 class Timers:
-    """The scheduled timers of one loop, soonest first.
+    """The scheduled timers of one loop, soonest first."""
 
-    `before_sweep`: how many more cancellations to leave in the heap. Handles count it down themselves.
-    """
-
-    __slots__ = ("before_sweep", "heap", "next_number")
+    __slots__ = ("_before_sweep", "heap", "next_number")
 
     def __init__(self) -> None:
         self.heap: list[tuple[float, int, TimerHandle]] = []
-        self.before_sweep = SWEEP_AT_LEAST
+        # How many more cancelled timers to leave in the heap.
+        self._before_sweep = SWEEP_AT_LEAST
         self.next_number = count().__next__
+
+    def count_cancelled(self) -> None:
+        """Note that one more timer in the heap is cancelled."""
+        self._before_sweep -= 1
+        if self._before_sweep < 0:
+            self.sweep()
 
     def sweep(self) -> None:
         """Take the cancelled timers out of the heap. The next sweep is due when as many are cancelled as are left."""
         # In place: the loop's run holds on to the list.
         self.heap[:] = [timer for timer in self.heap if not timer[2]._cancelled]
         heapify(self.heap)
-        self.before_sweep = max(SWEEP_AT_LEAST, len(self.heap))
+        self._before_sweep = max(SWEEP_AT_LEAST, len(self.heap))
 
     def next_deadline(self) -> float | None:
         """Return the soonest deadline, having dropped cancelled timers before it; None without timers."""
