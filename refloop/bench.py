@@ -10,6 +10,7 @@ other. This is for reading by somebody who keeps the machine quiet meanwhile; it
 from __future__ import annotations
 
 import argparse
+import asyncio
 import gc
 import importlib
 import importlib.util
@@ -219,6 +220,17 @@ def make_and_close_loop(bench: Bench) -> None:
         fresh.close()
 
 
+def subprocess_spawn(bench: Bench) -> None:
+    """A child process that does nothing, started and waited for, one at a time; its own time does not count."""
+
+    async def main() -> None:
+        for _ in range(bench.operations):
+            child = await bench.aio.create_subprocess_exec("true")
+            await child.wait()
+
+    bench.loop.run_until_complete(main())
+
+
 ROWS: dict[str, tuple[Callable[[Bench], float | None], int]] = {
     "call_soon chain": (call_soon_chain, 200_000),
     "timers: schedule and cancel": (timers, 200_000),
@@ -230,6 +242,7 @@ ROWS: dict[str, tuple[Callable[[Bench], float | None], int]] = {
     "executor round trip": (executor_round_trip, 10_000),
     "threadsafe round trip": (threadsafe_round_trip, 10_000),
     "make and close a loop": (make_and_close_loop, 5_000),
+    "subprocess spawn": (subprocess_spawn, 400),
     **bench_io.ROWS,
     **bench_tls.ROWS,
 }
@@ -243,6 +256,8 @@ def measure(row: str, contestant: str) -> float:
     microseconds = 0.0
     for count in (operations // WARM_UP_SHARE, operations):
         loop = make_loop()
+        # The child watchers of older policies ask for the current loop.
+        asyncio.set_event_loop(loop)
         gc.collect()
         bench = Bench(make_loop, importlib.import_module(namespace), loop, count, time.process_time())
         figure = work(bench)

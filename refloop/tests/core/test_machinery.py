@@ -142,6 +142,11 @@ def test_every_requirement_named_in_a_docstring_is_in_the_catalogue(module: Path
     assert named - known == set()
 
 
+@pytest.mark.parametrize("module", sorted(PACKAGE.glob("[!_]*.py")), ids=lambda module: module.stem)
+def test_every_module_stands_in_the_reading_guide(module: Path) -> None:
+    assert f"`{module.stem}`" in (PACKAGE / "README.md").read_text()
+
+
 def test_a_runner_uses_an_empty_context_that_it_is_given() -> None:
     variable: ContextVar[str] = ContextVar("variable")
 
