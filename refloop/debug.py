@@ -155,6 +155,8 @@ class DebugMode(TaskMaking):
             if seconds >= self.slow_callback_duration:
                 shown = repr(entry) if callback is None else f"<{type(entry).__name__} {describe_call(callback, args)}>"
                 logger.warning("Executing %s took %.3f seconds", shown, seconds)
+            # A task that is done is let go, and reported if need be, before the next entry runs, as in plain mode.
+            del entry, callback, args
 
     # The thread's record of where coroutines come from
 

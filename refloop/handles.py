@@ -100,6 +100,9 @@ class Handle(StandardHandle):
             raise
         except BaseException as error:
             self._report(error, callback)
+        finally:
+            # A failed task of another make keeps the frames that its exception passed, and this one leads back to it.
+            del self, callback
 
     def _report(self, error: BaseException, callback: Callable[..., object]) -> None:
         """Give an exception that `callback` raised to the loop's exception handler, with what is known of it."""
@@ -197,6 +200,10 @@ class WatchHandle(Handle):
 
     def _run(self) -> None:
         callback = self._callback
-        super()._run()
-        if not self._cancelled:
-            self._callback = callback
+        try:
+            super()._run()
+            if not self._cancelled:
+                self._callback = callback
+        finally:
+            # As in `Handle._run()`.
+            del self, callback

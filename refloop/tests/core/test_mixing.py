@@ -147,3 +147,26 @@ def test_a_failed_task_is_collected_without_the_garbage_collector() -> None:
     finally:
         gc.enable()
         loop.close()
+
+
+@pytest.mark.parametrize("debug", [False, True], ids=["plain", "debug"])
+def test_a_failed_task_of_asyncios_is_let_go_in_the_turn_in_which_it_fails(debug: bool) -> None:
+    reported: list[str] = []
+
+    async def fail() -> None:
+        raise LookupError
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: reported.append(context["message"]))
+        asyncio.Task(fail(), loop=loop)
+        await asyncio.sleep(0)
+        assert len(reported) == 1
+
+    with asyncio.Runner(loop_factory=refloop.EventLoop, debug=debug) as runner:
+        gc.collect()
+        gc.disable()
+        try:
+            runner.run(main())
+        finally:
+            gc.enable()
