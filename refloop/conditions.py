@@ -10,7 +10,7 @@ from refloop.identity import CancelledError
 from refloop.locks import Lock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
     from types import TracebackType
 
     from refloop.futures import Future
@@ -51,18 +51,18 @@ class Condition(LoopBound):
         """
         self._lock.release()
 
-    async def __aenter__(self) -> None:
-        """Acquire the lock.
+    def __aenter__(self) -> Coroutine[Any, Any, Literal[True]]:
+        """Acquire the lock: what `acquire()`, or a subclass's, does.
 
         Keeps: Condition/async-with-acquires-and-releases.
         """
-        await self._lock.acquire()
+        return self.acquire()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Release the lock."""
-        self._lock.release()
+        self.release()
 
     async def wait(self) -> Literal[True]:
         """Release the lock, wait for a notification, take the lock again and return True.

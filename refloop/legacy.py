@@ -47,7 +47,10 @@ class _TakesLoop(LoopBound):
         super().__init__(*args, **kwargs)
         if loop is not None:
             _warn("the loop argument")
-            self._loop = loop
+            self._bind(loop)
+
+    def _bind(self, loop: AbstractEventLoop) -> None:
+        self._loop = loop
 
 
 class _AwaitedToAcquire:
@@ -79,7 +82,11 @@ class Lock(_AwaitedToAcquire, _TakesLoop, locks.Lock):
 
 
 class Condition(_AwaitedToAcquire, _TakesLoop, conditions.Condition):
-    """`refloop.Condition`, as documented until 3.8."""
+    """`refloop.Condition`, as documented until 3.8. Its lock belongs to the same loop."""
+
+    def _bind(self, loop: AbstractEventLoop) -> None:
+        super()._bind(loop)
+        self._lock._loop = loop
 
 
 class Semaphore(_AwaitedToAcquire, _TakesLoop, semaphores.Semaphore):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from refloop.binding import LoopBound, describe_waiters
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
     from types import TracebackType
 
     from refloop.futures import Future
@@ -61,14 +62,12 @@ class Lock(LoopBound):
         if self._waiters:
             self._promise()
 
-    async def __aenter__(self) -> None:
-        """Acquire the lock.
+    def __aenter__(self) -> Coroutine[Any, Any, Literal[True]]:
+        """Acquire the lock: what `acquire()`, or a subclass's, does.
 
         Keeps: Lock/async-with-acquires-and-releases.
         """
-        if self._locked or self._promised is not None:
-            await self._wait_for_turn()
-        self._locked = True
+        return self.acquire()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

@@ -4,13 +4,15 @@ Who has to wait is woken when there is something for it: a getter for an item, a
 comes, the item or slot counts as called for - `get()` and `put()` of later comers leave it alone - so waiters are
 served in the order of arrival. Nothing is handed over before the turn: a getter that is cancelled on the way has taken
 no item, and its call goes to the next one. (`get_nowait()` and `put_nowait()` do not wait, and so take what is there;
-a waiter that finds nothing waits again, in front.)
+a waiter that finds nothing waits again, where it stood in the line.)
 """
 
 from __future__ import annotations
 
 import heapq
+from bisect import insort
 from collections import deque
+from itertools import count
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from refloop.binding import LoopBound
@@ -38,8 +40,10 @@ class Queue(LoopBound, Generic[T]):
         self._maxsize = maxsize
         self._unfinished = 0
         self._shut_down = False
-        self._getters: deque[Future[Any]] = deque()
-        self._putters: deque[Future[Any]] = deque()
+        # Who waits, each with its number, in the order of arrival.
+        self._arrivals = count()
+        self._getters: deque[tuple[int, Future[Any]]] = deque()
+        self._putters: deque[tuple[int, Future[Any]]] = deque()
         # How many getters and putters have been woken and have not run since.
         self._called_getters = 0
         self._called_putters = 0
@@ -116,13 +120,14 @@ class Queue(LoopBound, Generic[T]):
 
     async def _wait_for_slot(self) -> None:
         slot = self._new_waiter()
-        self._putters.append(slot)
+        place = (next(self._arrivals), slot)
+        self._putters.append(place)
         while True:
             try:
                 await slot
             except BaseException:
-                if slot in self._putters:
-                    self._putters.remove(slot)
+                if place in self._putters:
+                    self._putters.remove(place)
                 elif not slot.cancelled():
                     self._called_putters -= 1
                     self._call_putters()
@@ -131,14 +136,15 @@ class Queue(LoopBound, Generic[T]):
             if self._shut_down or not self.full():
                 return
             slot = self._new_waiter()
-            self._putters.appendleft(slot)
+            place = (place[0], slot)
+            insort(self._putters, place)
 
     def _call_putters(self) -> None:
         """Wake as many putters as there are slots that nobody was called for."""
         while self._putters and (
             self._shut_down or self._maxsize <= 0 or len(self._queue) + self._called_putters < self._maxsize
         ):
-            slot = self._putters.popleft()
+            _, slot = self._putters.popleft()
             if not slot.done():
                 slot.set_result(None)
                 self._called_putters += 1
@@ -172,13 +178,14 @@ class Queue(LoopBound, Generic[T]):
 
     async def _wait_for_item(self) -> None:
         item = self._new_waiter()
-        self._getters.append(item)
+        place = (next(self._arrivals), item)
+        self._getters.append(place)
         while True:
             try:
                 await item
             except BaseException:
-                if item in self._getters:
-                    self._getters.remove(item)
+                if place in self._getters:
+                    self._getters.remove(place)
                 elif not item.cancelled():
                     self._called_getters -= 1
                     self._call_getters()
@@ -187,12 +194,13 @@ class Queue(LoopBound, Generic[T]):
             if self._shut_down or self._queue:
                 return
             item = self._new_waiter()
-            self._getters.appendleft(item)
+            place = (place[0], item)
+            insort(self._getters, place)
 
     def _call_getters(self) -> None:
         """Wake as many getters as there are items that nobody was called for."""
         while self._getters and (self._shut_down or self._called_getters < len(self._queue)):
-            item = self._getters.popleft()
+            _, item = self._getters.popleft()
             if not item.done():
                 item.set_result(None)
                 self._called_getters += 1

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from refloop.binding import LoopBound, describe_waiters
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
     from types import TracebackType
 
     from refloop.futures import Future
@@ -61,15 +62,12 @@ class Semaphore(LoopBound):
                 return
         self._value += 1
 
-    async def __aenter__(self) -> None:
-        """Take a permit.
+    def __aenter__(self) -> Coroutine[Any, Any, Literal[True]]:
+        """Take a permit: what `acquire()`, or a subclass's, does.
 
         Keeps: Semaphore/async-with-acquires-and-releases.
         """
-        if self._value > 0:
-            self._value -= 1
-        else:
-            await self._wait_for_permit()
+        return self.acquire()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
