@@ -57,14 +57,22 @@ async def test_nothing_can_be_put_after_a_shutdown(aio: Any, kind: str, immediat
 
 
 @EITHER_WAY
-@requirement("Queue.put/raises-queueshutdown-after-shutdown", "Queue.put_nowait/raises-queueshutdown-after-shutdown")
+@requirement("Queue.put_nowait/raises-queueshutdown-after-shutdown")
+async def test_put_nowait_into_a_full_queue_raises_because_of_the_shutdown(aio: Any, immediate: bool) -> None:
+    queue = with_items(aio.Queue(1), 1)
+    queue.shutdown(immediate)
+    with pytest.raises(aio.QueueShutDown):
+        queue.put_nowait(1)
+    assert queue.qsize() == (0 if immediate else 1)
+
+
+@EITHER_WAY
+@requirement("Queue.put/raises-queueshutdown-after-shutdown")
 async def test_putting_into_a_full_queue_after_a_shutdown_raises_at_once(
     loop: AbstractEventLoop, aio: Any, immediate: bool
 ) -> None:
     queue = with_items(aio.Queue(1), 1)
     queue.shutdown(immediate)
-    with pytest.raises(aio.QueueShutDown):
-        queue.put_nowait(1)
     with pytest.raises(aio.QueueShutDown):
         await without_suspending(loop, queue.put(1))
     assert queue.qsize() == (0 if immediate else 1)
