@@ -139,6 +139,8 @@ class Barrier(LoopBound):
         """Let the first `count` of those who wait pass: a round of their own, or with a last one who need not wait.
 
         Places are given now and not on arrival, so that they stay distinct when somebody was cancelled in between.
+
+        Keeps: Barrier.wait/distinct-index-after-cancellation.
         """
         live = self._live()
         going, self._waiting = live[:count], live[count:]

@@ -17,7 +17,8 @@ class LoopBound:
     It can be made where no loop runs, and as long as nobody waits it is bound to none. What waits is a future of the
     running loop's own make, so these objects serve the tasks of every loop.
 
-    Keeps: explicit-loop-argument-sync-queue/rejects-use-from-second-loop.
+    Keeps: explicit-loop-argument-sync-queue/rejects-use-from-second-loop,
+    explicit-loop-argument-sync-queue/rejects-loop-keyword.
     """
 
     _loop: AbstractEventLoop | None = None

@@ -71,7 +71,7 @@ class Condition(LoopBound):
 
         Keeps: Condition.wait/is-coroutine-method, Condition.wait/raises-when-unlocked,
         Condition.wait/releases-waits-reacquires, Condition.wait/reacquires-lock-when-cancelled,
-        Condition/wait-inside-async-with.
+        Condition/wait-inside-async-with, Condition.notify/survives-cancelled-waiter.
         """
         if not self._lock.locked():
             raise RuntimeError("cannot wait on un-acquired lock")

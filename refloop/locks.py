@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class Lock(LoopBound):
     """A lock that one holder has at a time. It belongs to no task: any may release it. Not thread-safe.
 
-    Keeps: Lock/accepts-no-arguments, Lock/starts-unlocked-unowned, synchronization-general/rejects-timeout-argument,
-    synchronization-general/timeout-leaves-primitive-usable.
+    Keeps: Lock/accepts-no-arguments, Lock/starts-unlocked-unowned, Lock/rejects-legacy-forms,
+    synchronization-general/rejects-timeout-argument, synchronization-general/timeout-leaves-primitive-usable.
     """
 
     def __init__(self) -> None:

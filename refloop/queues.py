@@ -119,6 +119,10 @@ class Queue(LoopBound, Generic[T]):
             self._call_getters()
 
     async def _wait_for_slot(self) -> None:
+        """Wait until called to a free slot.
+
+        Keeps: Queue.put/waiters-fifo-order, Queue.put/cancelled-put-frees-its-turn.
+        """
         slot = self._new_waiter()
         place = (next(self._arrivals), slot)
         self._putters.append(place)
@@ -156,8 +160,8 @@ class Queue(LoopBound, Generic[T]):
 
         `QueueShutDown` once the queue is shut down and empty, also for who is waiting then.
 
-        Keeps: Queue.get/is-coroutine-method, Queue.get/waits-while-empty, Queue.get/waiters-fifo-order,
-        Queue.get/raises-queueshutdown-after-shutdown, Queue.get/cancelled-get-loses-nothing.
+        Keeps: Queue.get/is-coroutine-method, Queue.get/waits-while-empty,
+        Queue.get/raises-queueshutdown-after-shutdown.
         """
         if len(self._queue) <= self._called_getters and not self._shut_down:
             await self._wait_for_item()
@@ -177,6 +181,10 @@ class Queue(LoopBound, Generic[T]):
         return item
 
     async def _wait_for_item(self) -> None:
+        """Wait until called to an item.
+
+        Keeps: Queue.get/waiters-fifo-order, Queue.get/cancelled-get-loses-nothing.
+        """
         item = self._new_waiter()
         place = (next(self._arrivals), item)
         self._getters.append(place)

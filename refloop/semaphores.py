@@ -76,6 +76,10 @@ class Semaphore(LoopBound):
         self.release()
 
     async def _wait_for_permit(self) -> None:
+        """Wait until a permit is handed over.
+
+        Keeps: Semaphore.acquire/cancelled-waiter-is-skipped.
+        """
         permit = self._new_waiter()
         self._waiters.append(permit)
         try:

@@ -44,6 +44,20 @@ def test_primitives_take_their_loop_with_a_warning(loop: Any, name: str) -> None
     other.close()
 
 
+def test_the_lock_of_a_condition_belongs_to_the_same_loop(loop: Any) -> None:
+    with pytest.warns(DeprecationWarning, match="deprecated"):
+        condition = aio.Condition(loop=loop)
+    other = make_loop()
+
+    async def acquire_twice() -> None:
+        await condition.acquire()
+        await condition.acquire()
+
+    with pytest.raises(RuntimeError):
+        other.run_until_complete(acquire_twice())
+    other.close()
+
+
 @requirement("Lock/supports-legacy-await-and-with", "Lock/legacy-forms-warn")
 @pytest.mark.parametrize("name", ["Lock", "Condition", "Semaphore", "BoundedSemaphore"])
 def test_a_lock_is_acquired_by_await_and_held_by_a_plain_with(loop: Any, name: str) -> None:
