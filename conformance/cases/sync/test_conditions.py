@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from conformance.support.holding import EVERY_WAY_OUT, leave_block
 from conformance.support.marks import DEBUG, EAGER, PLAIN, on_loops, requirement
 from conformance.support.turns import kinds, settle, states, without_suspending
 
@@ -87,25 +88,13 @@ async def test_async_with_holds_the_lock_until_the_block_is_left(aio: Any, start
     assert await states(aio, waiter) == [True]
 
 
-@pytest.mark.parametrize("leave", ["exception", "cancellation", "return"])
+@EVERY_WAY_OUT
 @requirement("Condition/async-with-acquires-and-releases")
 async def test_async_with_releases_the_lock_however_the_block_is_left(
-    loop: AbstractEventLoop, aio: Any, start: Start, leave: str
+    loop: AbstractEventLoop, aio: Any, start: Start, way_out: str
 ) -> None:
     condition = aio.Condition()
-
-    async def enter() -> str:
-        async with condition:
-            if leave == "exception":
-                raise ZeroDivisionError
-            if leave == "cancellation":
-                await loop.create_future()
-            return leave
-
-    (task,) = await start(enter())
-    task.cancel()
-    ends = {"exception": ZeroDivisionError, "cancellation": "cancelled", "return": "return"}
-    assert await kinds(aio, task) == [ends[leave]]
+    await leave_block(loop, aio, start, condition, way_out)
     assert condition.locked() is False
 
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from conformance.support.holding import EVERY_WAY_OUT, leave_block, order_with_latecomer
 from conformance.support.marks import DEBUG, EAGER, PLAIN, on_loops, requirement
-from conformance.support.turns import kinds, settle, states, without_suspending
+from conformance.support.turns import settle, states, without_suspending
 from conformance.support.waiting import GENEROUS
 
 if TYPE_CHECKING:
@@ -116,19 +117,7 @@ async def test_tasks_hold_the_lock_in_the_order_in_which_they_came(aio: Any, sta
 @EVERY_LOOP
 @requirement("Lock.acquire/waiters-fifo-order")
 async def test_a_latecomer_does_not_overtake_the_waiter_that_a_release_woke(aio: Any, start: Start) -> None:
-    lock = aio.Lock()
-    order: list[str] = []
-
-    async def hold(name: str) -> None:
-        async with lock:
-            order.append(name)
-
-    await lock.acquire()
-    (first,) = await start(hold("first"))
-    lock.release()
-    await hold("late")
-    assert await states(aio, first) == [None]
-    assert order == ["first", "late"]
+    assert await order_with_latecomer(aio, start, aio.Lock()) == ["first", "late"]
 
 
 @EVERY_LOOP
@@ -257,25 +246,13 @@ async def test_async_with_waits_for_a_lock_that_is_held(aio: Any, start: Start) 
     assert lock.locked() is False
 
 
-@pytest.mark.parametrize("leave", ["exception", "cancellation", "return"])
+@EVERY_WAY_OUT
 @requirement("Lock/async-with-acquires-and-releases")
 async def test_async_with_releases_the_lock_however_the_block_is_left(
-    loop: AbstractEventLoop, aio: Any, start: Start, leave: str
+    loop: AbstractEventLoop, aio: Any, start: Start, way_out: str
 ) -> None:
     lock = aio.Lock()
-
-    async def enter() -> str:
-        async with lock:
-            if leave == "exception":
-                raise ZeroDivisionError
-            if leave == "cancellation":
-                await loop.create_future()
-            return leave
-
-    (task,) = await start(enter())
-    task.cancel()
-    ends = {"exception": ZeroDivisionError, "cancellation": "cancelled", "return": "return"}
-    assert await kinds(aio, task) == [ends[leave]]
+    await leave_block(loop, aio, start, lock, way_out)
     assert lock.locked() is False
 
 

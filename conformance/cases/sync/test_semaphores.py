@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from conformance.support.holding import EVERY_WAY_OUT, leave_block, order_with_latecomer
 from conformance.support.marks import DEBUG, EAGER, PLAIN, on_loops, requirement
-from conformance.support.turns import kinds, settle, states, without_suspending
+from conformance.support.turns import settle, states, without_suspending
 from conformance.support.waiting import GENEROUS
 
 if TYPE_CHECKING:
@@ -120,19 +121,7 @@ async def test_releases_in_one_turn_wake_as_many_tasks(aio: Any, start: Start) -
 @EVERY_LOOP
 @requirement("Semaphore.acquire/waiters-fifo-order")
 async def test_a_latecomer_does_not_overtake_the_waiter_that_a_release_woke(aio: Any, start: Start) -> None:
-    semaphore = aio.Semaphore(1)
-    order: list[str] = []
-
-    async def hold(name: str) -> None:
-        async with semaphore:
-            order.append(name)
-
-    await semaphore.acquire()
-    (first,) = await start(hold("first"))
-    semaphore.release()
-    await hold("late")
-    assert await states(aio, first) == [None]
-    assert order == ["first", "late"]
+    assert await order_with_latecomer(aio, start, aio.Semaphore(1)) == ["first", "late"]
 
 
 @BOTH
@@ -209,25 +198,13 @@ async def test_async_with_holds_a_permit_until_the_block_is_left(aio: Any, start
 
 
 @BOTH
-@pytest.mark.parametrize("leave", ["exception", "cancellation", "return"])
+@EVERY_WAY_OUT
 @requirement("Semaphore/async-with-acquires-and-releases")
 async def test_async_with_gives_the_permit_back_however_the_block_is_left(
-    loop: AbstractEventLoop, aio: Any, start: Start, name: str, leave: str
+    loop: AbstractEventLoop, aio: Any, start: Start, name: str, way_out: str
 ) -> None:
     semaphore = getattr(aio, name)(1)
-
-    async def enter() -> str:
-        async with semaphore:
-            if leave == "exception":
-                raise ZeroDivisionError
-            if leave == "cancellation":
-                await loop.create_future()
-            return leave
-
-    (task,) = await start(enter())
-    task.cancel()
-    ends = {"exception": ZeroDivisionError, "cancellation": "cancelled", "return": "return"}
-    assert await kinds(aio, task) == [ends[leave]]
+    await leave_block(loop, aio, start, semaphore, way_out)
     assert await permits(loop, semaphore) == 1
 
 
