@@ -53,6 +53,15 @@ async def without_suspending(loop: AbstractEventLoop, awaitable: Awaitable[Any])
     return result
 
 
+async def without_waiting(aio: Any, start: Start, coroutine: Any) -> object:
+    """Run ``coroutine`` as a task and give its result or raise its exception; fail when it waits for something."""
+    (task,) = await start(coroutine)
+    await settle(aio)
+    assert task.done(), "it waits"
+    result: object = task.result()
+    return result
+
+
 def starting(loop: AbstractEventLoop, aio: Any) -> Iterator[Start]:
     """What the fixture ``start`` is made of: tasks that still wait when the case ends are cancelled."""
     started: list[Task[Any]] = []

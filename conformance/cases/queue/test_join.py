@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conformance.support.marks import DEBUG, EAGER, PLAIN, on_loops, requirement
-from conformance.support.turns import states, without_suspending
+from conformance.support.turns import states, without_waiting
 
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop
-
     from conformance.support.turns import Start
 
 EVERY_LOOP = on_loops(PLAIN, DEBUG, EAGER)
@@ -26,13 +24,13 @@ def with_items(queue: Any, number: int) -> Any:
 
 @EVERY_KIND
 @requirement("Queue.join/returns-immediately-when-finished")
-async def test_join_returns_at_once_when_nothing_is_unfinished(loop: AbstractEventLoop, aio: Any, kind: str) -> None:
+async def test_join_returns_at_once_when_nothing_is_unfinished(aio: Any, start: Start, kind: str) -> None:
     queue = getattr(aio, kind)()
-    assert await without_suspending(loop, queue.join()) is None
+    assert await without_waiting(aio, start, queue.join()) is None
     with_items(queue, 2)
     queue.task_done()
     queue.task_done()
-    assert await without_suspending(loop, queue.join()) is None
+    assert await without_waiting(aio, start, queue.join()) is None
 
 
 @EVERY_KIND

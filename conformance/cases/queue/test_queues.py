@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conformance.support.marks import requirement
-from conformance.support.turns import settle, states, without_suspending
+from conformance.support.turns import settle, states, without_waiting
 
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop
-
     from conformance.support.turns import Start
 
 EVERY_KIND = pytest.mark.parametrize("kind", ["Queue", "PriorityQueue", "LifoQueue"])
@@ -82,13 +80,13 @@ async def test_a_queue_is_full_at_maxsize(aio: Any, kind: str) -> None:
 @pytest.mark.parametrize("maxsize", [0, -1])
 @requirement("Queue/unbounded-without-positive-maxsize", "Queue.full/unbounded-never-full")
 async def test_without_a_positive_maxsize_a_queue_takes_everything(
-    loop: AbstractEventLoop, aio: Any, kind: str, maxsize: int
+    aio: Any, start: Start, kind: str, maxsize: int
 ) -> None:
     queue = getattr(aio, kind)(maxsize)
     assert queue.full() is False
     for item in range(MANY):
         queue.put_nowait(item)
-    await without_suspending(loop, queue.put(MANY))
+    await without_waiting(aio, start, queue.put(MANY))
     assert queue.full() is False
     assert sorted(drained(queue)) == list(range(MANY + 1))
 

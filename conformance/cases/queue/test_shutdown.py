@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conformance.support.marks import DEBUG, EAGER, PLAIN, on_loops, requirement
-from conformance.support.turns import kinds, states, without_suspending
+from conformance.support.turns import kinds, states, without_waiting
 
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop
-
     from conformance.support.turns import Start
 
 EVERY_LOOP = on_loops(PLAIN, DEBUG, EAGER)
@@ -69,27 +67,27 @@ async def test_put_nowait_into_a_full_queue_raises_because_of_the_shutdown(aio: 
 @EITHER_WAY
 @requirement("Queue.put/raises-queueshutdown-after-shutdown")
 async def test_putting_into_a_full_queue_after_a_shutdown_raises_at_once(
-    loop: AbstractEventLoop, aio: Any, immediate: bool
+    aio: Any, start: Start, immediate: bool
 ) -> None:
     queue = with_items(aio.Queue(1), 1)
     queue.shutdown(immediate)
     with pytest.raises(aio.QueueShutDown):
-        await without_suspending(loop, queue.put(1))
+        await without_waiting(aio, start, queue.put(1))
     assert queue.qsize() == (0 if immediate else 1)
 
 
 @EVERY_KIND
 @EVERY_LOOP
 @requirement("Queue.shutdown/default-keeps-remaining-items", "Queue.get/raises-queueshutdown-after-shutdown")
-async def test_what_is_left_can_be_taken_out_before_get_raises(loop: AbstractEventLoop, aio: Any, kind: str) -> None:
+async def test_what_is_left_can_be_taken_out_before_get_raises(aio: Any, start: Start, kind: str) -> None:
     queue = with_items(getattr(aio, kind)(), 3)
     queue.shutdown()
     assert queue.qsize() == 3
-    found = [await without_suspending(loop, queue.get()) for _ in range(3)]
+    found = [await without_waiting(aio, start, queue.get()) for _ in range(3)]
     assert sorted(map(str, found)) == ["0", "1", "2"]
     for _ in range(2):
         with pytest.raises(aio.QueueShutDown):
-            await without_suspending(loop, queue.get())
+            await without_waiting(aio, start, queue.get())
 
 
 @EVERY_KIND
@@ -106,16 +104,14 @@ async def test_what_is_left_can_be_taken_out_before_get_nowait_raises(aio: Any, 
 @EVERY_KIND
 @requirement("Queue.get/raises-queueshutdown-after-shutdown", "Queue.get_nowait/raises-queueshutdown-after-shutdown")
 @requirement("Queue.shutdown/immediate-empties-queue")
-async def test_after_an_immediate_shutdown_nothing_can_be_taken_out(
-    loop: AbstractEventLoop, aio: Any, kind: str
-) -> None:
+async def test_after_an_immediate_shutdown_nothing_can_be_taken_out(aio: Any, start: Start, kind: str) -> None:
     queue = with_items(getattr(aio, kind)(), 3)
     queue.shutdown(immediate=True)
     assert (queue.qsize(), queue.empty()) == (0, True)
     with pytest.raises(aio.QueueShutDown):
         queue.get_nowait()
     with pytest.raises(aio.QueueShutDown):
-        await without_suspending(loop, queue.get())
+        await without_waiting(aio, start, queue.get())
 
 
 @requirement("QueueShutDown/is-exception-class")
@@ -237,14 +233,12 @@ async def test_after_a_shutdown_join_waits_for_task_done_of_what_is_left(aio: An
 
 @EVERY_LOOP
 @requirement("Queue.shutdown/immediate-releases-join-at-zero", "Queue.shutdown/immediate-join-skips-processing")
-async def test_an_immediate_shutdown_that_drops_all_items_releases_join(
-    loop: AbstractEventLoop, aio: Any, start: Start
-) -> None:
+async def test_an_immediate_shutdown_that_drops_all_items_releases_join(aio: Any, start: Start) -> None:
     queue = with_items(aio.Queue(), 3)
     joiners = await start(queue.join(), queue.join())
     queue.shutdown(immediate=True)
     assert await states(aio, *joiners) == [None, None]
-    assert await without_suspending(loop, queue.join()) is None
+    assert await without_waiting(aio, start, queue.join()) is None
 
 
 @EVERY_LOOP

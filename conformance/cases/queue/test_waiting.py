@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conformance.support.marks import DEBUG, EAGER, PLAIN, on_loops, requirement
-from conformance.support.turns import settle, states, without_suspending
+from conformance.support.turns import settle, states, without_waiting
 from conformance.support.waiting import GENEROUS
 
 if TYPE_CHECKING:
@@ -33,13 +33,11 @@ def full_queue(aio: Any, kind: str = "Queue", *items: object) -> Any:
 @EVERY_KIND
 @EVERY_LOOP
 @requirement("Queue.get/waits-while-empty")
-async def test_get_takes_an_item_that_is_there_without_giving_way_to_the_loop(
-    loop: AbstractEventLoop, aio: Any, kind: str
-) -> None:
+async def test_get_takes_an_item_that_is_there_without_waiting(aio: Any, start: Start, kind: str) -> None:
     queue = getattr(aio, kind)()
     for item in ("text", None, object()):
         queue.put_nowait(item)
-        assert await without_suspending(loop, queue.get()) is item
+        assert await without_waiting(aio, start, queue.get()) is item
         assert queue.empty() is True
 
 
@@ -83,12 +81,10 @@ async def test_items_put_in_one_turn_go_to_the_getters_in_order(aio: Any, start:
 @EVERY_KIND
 @EVERY_LOOP
 @requirement("Queue.put/waits-while-full", "Queue/put-waits-at-maxsize")
-async def test_put_adds_without_giving_way_to_the_loop_while_there_is_a_slot(
-    loop: AbstractEventLoop, aio: Any, kind: str
-) -> None:
+async def test_put_adds_without_waiting_while_there_is_a_slot(aio: Any, start: Start, kind: str) -> None:
     queue = getattr(aio, kind)(2)
-    assert await without_suspending(loop, queue.put(1)) is None
-    assert await without_suspending(loop, queue.put(2)) is None
+    assert await without_waiting(aio, start, queue.put(1)) is None
+    assert await without_waiting(aio, start, queue.put(2)) is None
     assert queue.qsize() == 2
 
 
@@ -175,9 +171,7 @@ async def test_an_item_that_meets_the_cancellation_of_its_getter_goes_to_the_nex
 
 @EVERY_LOOP
 @requirement("Queue.get/cancelled-get-loses-nothing")
-async def test_an_item_whose_getters_are_all_cancelled_stays_in_the_queue(
-    loop: AbstractEventLoop, aio: Any, start: Start
-) -> None:
+async def test_an_item_whose_getters_are_all_cancelled_stays_in_the_queue(aio: Any, start: Start) -> None:
     queue = aio.Queue()
     getters = await start(queue.get(), queue.get())
     queue.put_nowait("item")
@@ -185,7 +179,7 @@ async def test_an_item_whose_getters_are_all_cancelled_stays_in_the_queue(
         getter.cancel()
     assert await states(aio, *getters) == ["cancelled", "cancelled"]
     assert queue.qsize() == 1
-    assert await without_suspending(loop, queue.get()) == "item"
+    assert await without_waiting(aio, start, queue.get()) == "item"
 
 
 @EVERY_LOOP
@@ -266,9 +260,7 @@ async def test_a_slot_that_meets_the_cancellation_of_its_putter_goes_to_the_next
 
 @EVERY_LOOP
 @requirement("Queue.put/cancelled-put-frees-its-turn")
-async def test_a_slot_whose_putters_are_all_cancelled_stays_free(
-    loop: AbstractEventLoop, aio: Any, start: Start
-) -> None:
+async def test_a_slot_whose_putters_are_all_cancelled_stays_free(aio: Any, start: Start) -> None:
     queue = full_queue(aio)
     putters = await start(queue.put(1), queue.put(2))
     assert queue.get_nowait() == "old"
@@ -276,7 +268,7 @@ async def test_a_slot_whose_putters_are_all_cancelled_stays_free(
         putter.cancel()
     assert await states(aio, *putters) == ["cancelled", "cancelled"]
     assert queue.empty() is True
-    await without_suspending(loop, queue.put("new"))
+    await without_waiting(aio, start, queue.put("new"))
     assert queue.get_nowait() == "new"
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conformance.support.marks import DEBUG, EAGER, PLAIN, on_loops, requirement
-from conformance.support.turns import kinds, settle, states, without_suspending
+from conformance.support.turns import kinds, settle, states, without_waiting
 from conformance.support.waiting import GENEROUS
 
 if TYPE_CHECKING:
@@ -232,9 +232,9 @@ async def test_reset_fails_who_waits_and_empties_the_barrier(aio: Any, start: St
 
 
 @requirement("Barrier.reset/restores-empty-state")
-async def test_reset_of_an_empty_barrier_changes_nothing(loop: AbstractEventLoop, aio: Any, start: Start) -> None:
+async def test_reset_of_an_empty_barrier_changes_nothing(aio: Any, start: Start) -> None:
     barrier = aio.Barrier(2)
-    await without_suspending(loop, barrier.reset())
+    await without_waiting(aio, start, barrier.reset())
     assert (barrier.parties, barrier.n_waiting, barrier.broken) == (2, 0, False)
     assert places(await states(aio, *await start(barrier.wait(), barrier.wait()))) == ["0", "1"]
 

@@ -8,7 +8,7 @@ import pytest
 
 from conformance.support.holding import EVERY_WAY_OUT, leave_block
 from conformance.support.marks import DEBUG, EAGER, PLAIN, on_loops, requirement
-from conformance.support.turns import kinds, settle, states, without_suspending
+from conformance.support.turns import kinds, settle, states, without_waiting
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -49,11 +49,11 @@ async def test_a_condition_takes_a_lock_by_position_or_name_or_none(aio: Any) ->
 
 
 @requirement("Condition/own-or-shared-lock")
-async def test_without_a_lock_each_condition_has_one_of_its_own(loop: AbstractEventLoop, aio: Any) -> None:
+async def test_without_a_lock_each_condition_has_one_of_its_own(aio: Any, start: Start) -> None:
     first, second = aio.Condition(), aio.Condition(None)
     await first.acquire()
     assert second.locked() is False
-    assert await without_suspending(loop, second.acquire()) is True
+    assert await without_waiting(aio, start, second.acquire()) is True
 
 
 @requirement("Condition/own-or-shared-lock")
@@ -100,9 +100,9 @@ async def test_async_with_releases_the_lock_however_the_block_is_left(
 
 @EVERY_LOOP
 @requirement("Condition.acquire/waits-for-lock", "Condition.release/release-admits-one-waiter")
-async def test_each_release_admits_one_of_those_that_acquire(loop: AbstractEventLoop, aio: Any, start: Start) -> None:
+async def test_each_release_admits_one_of_those_that_acquire(aio: Any, start: Start) -> None:
     condition = aio.Condition()
-    assert await without_suspending(loop, condition.acquire()) is True
+    assert await without_waiting(aio, start, condition.acquire()) is True
     waiters = await start(*(condition.acquire() for _ in range(3)))
     for admitted in range(3):
         assert await states(aio, *waiters) == [True] * admitted + ["waiting"] * (3 - admitted)
@@ -313,11 +313,11 @@ async def test_wait_admits_one_of_those_that_wait_for_the_lock(aio: Any, start: 
 @pytest.mark.parametrize("value", ["text", [0], 7, True], ids=repr)
 @requirement("Condition.wait_for/returns-true-predicate-value", "Condition.wait_for/interprets-predicate-as-bool")
 async def test_wait_for_returns_the_value_of_a_predicate_that_is_true_already(
-    loop: AbstractEventLoop, aio: Any, value: object
+    aio: Any, start: Start, value: object
 ) -> None:
     condition = aio.Condition()
     async with condition:
-        assert await without_suspending(loop, condition.wait_for(lambda: value)) is value
+        assert await without_waiting(aio, start, condition.wait_for(lambda: value)) is value
         assert condition.locked() is True
 
 
