@@ -65,7 +65,8 @@ class Datagrams(asyncio.DatagramProtocol):
 async def endpoint(
     loop: AbstractEventLoop, *addresses: Any, factory: Callable[[], Any] = Datagrams, **options: Any
 ) -> AsyncIterator[tuple[Any, Any]]:
-    """``create_datagram_endpoint(factory, *addresses, **options)``: transport and protocol; aborted at the end.
+    """``create_datagram_endpoint(factory, *addresses, **options)``: transport and protocol; aborted at the end,
+    unless it has ended.
 
     The protocol must write down the end as `Datagrams` does.
     """
@@ -73,8 +74,9 @@ async def endpoint(
     try:
         yield transport, protocol
     finally:
-        transport.abort()
-        await until(loop, lambda: protocol.lost)
+        if not protocol.lost:
+            transport.abort()
+            await until(loop, lambda: protocol.lost)
 
 
 def bound(address: Any = (HOST, 0), family: int = socket.AF_INET) -> socket.socket:
