@@ -65,10 +65,9 @@ class Datagrams(asyncio.DatagramProtocol):
 async def endpoint(
     loop: AbstractEventLoop, *addresses: Any, factory: Callable[[], Any] = Datagrams, **options: Any
 ) -> AsyncIterator[tuple[Any, Any]]:
-    """``create_datagram_endpoint(factory, *addresses, **options)``: transport and protocol; aborted at the end,
-    unless it has ended.
+    """``create_datagram_endpoint(factory, *addresses, **options)``: transport and protocol.
 
-    The protocol must write down the end as `Datagrams` does.
+    It is aborted after the block, unless it has ended; the protocol must write down the end as `Datagrams` does.
     """
     transport, protocol = await loop.create_datagram_endpoint(factory, *addresses, **options)
     try:
