@@ -90,7 +90,11 @@ class DescriptorWatching(Scheduler):
         if entry is None:
             return False
         entry.cancel()
-        self._poller.watch(fd, False, fd in self._writers)
+        try:
+            self._poller.watch(fd, False, fd in self._writers)
+        except OSError:
+            # Closed before, so that the system cannot go on watching it in the other direction.
+            pass
         return True
 
     def _unwatch_writer(self, fd: int) -> bool:
@@ -98,7 +102,10 @@ class DescriptorWatching(Scheduler):
         if entry is None:
             return False
         entry.cancel()
-        self._poller.watch(fd, fd in self._readers, False)
+        try:
+            self._poller.watch(fd, fd in self._readers, False)
+        except OSError:
+            pass
         return True
 
 
