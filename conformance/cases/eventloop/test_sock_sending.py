@@ -66,6 +66,7 @@ async def test_the_call_does_not_return_before_the_last_byte_has_been_taken(loop
 async def test_two_sockets_under_pressure_send_independently(loop: AbstractEventLoop) -> None:
     with socket_pair() as (one, from_one), socket_pair() as (two, from_two):
         stuck = loop.create_task(loop.sock_sendall(one, LONG))
+        await turns(loop)
         reading = loop.create_task(in_thread(loop, lambda: read_until_eof(from_two)))
         await loop.sock_sendall(two, LONG)
         two.close()
