@@ -39,9 +39,12 @@ async def check_part(loop: Any, file: Any, part: Part, **options: Any) -> None:
     offset, count, expected = part
     with socket_pair() as (ours, theirs):
         reading = loop.create_task(in_thread(loop, lambda: read_until_eof(theirs)))
-        assert await loop.sock_sendfile(ours, file, offset, count, **options) == len(expected)
-        ours.close()
-        assert await reading == expected
+        try:
+            sent = await loop.sock_sendfile(ours, file, offset, count, **options)
+        finally:
+            ours.close()
+            data = await reading
+    assert (sent, data == expected) == (len(expected), True)
     assert file.tell() == offset + len(expected)
 
 
