@@ -50,12 +50,15 @@ async def resolve(
     if not found:
         raise OSError(f"getaddrinfo() returned no address for {host!r}")
     if len(address) > 2:
-        # The caller's flow information and scope come first.
-        found = [
-            info._replace(address=info.address[:2] + address[2:]) if info.family == socket.AF_INET6 else info
-            for info in found
-        ]
+        found = [info._replace(address=with_further(info.address, address[2:])) for info in found]
     return found
+
+
+def with_further(found: Any, given: tuple[Any, ...]) -> Any:
+    """Return an IPv6 address with the flow information and scope that the caller gave, where that is not zero."""
+    if len(found) == 2:
+        return found
+    return (*found[:2], *(mine or its for mine, its in zip_longest(given[:2], found[2:], fillvalue=0)))
 
 
 def numeric_address(
@@ -90,11 +93,11 @@ def numeric_address(
     return None
 
 
-def is_numeric(family: int, host: str) -> bool:
-    """Return whether `host` is an IP address of `family` in digits."""
+def is_numeric(family: int, host: Any) -> bool:
+    """Return whether `host` is an IP address of `family` in digits; no other thing than a text is."""
     try:
         socket.inet_pton(family, host)
-    except (OSError, ValueError):
+    except (OSError, TypeError, ValueError):
         return False
     return True
 

@@ -58,8 +58,6 @@ class DatagramSocketTransport(BufferedTransport, DatagramTransport):
         self._begin()
 
     def _find_out(self, name: str) -> Any:
-        if name == "peername" and self._remote is not None:
-            return self._remote
         return None if self._sock is None else socket_info(self._sock, name)
 
     def _run(self) -> None:
@@ -354,7 +352,6 @@ class DatagramEndpoints(SocketCalls):
                 # One that only broadcasts is not connected to an address: it must hear whoever answers.
                 if not allow_broadcast:
                     await self._connect(sock, remote.address)
-                    return sock, sock.getpeername()
                 return sock, remote.address
             except OSError as error:
                 if sock is not None:

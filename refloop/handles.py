@@ -190,13 +190,31 @@ class TimerHandle(Handle, StandardTimerHandle):
         return [f"when={self._when}"]
 
 
-class WatchHandle(Handle):
+class CallersWatch:
+    """What marks the entries of watched descriptors that are the caller's: all others are the loop's own."""
+
+    __slots__ = ()
+
+
+class WatchHandle(Handle, CallersWatch):
     """A callback that runs as often as its descriptor is ready: that of `loop.add_reader()` or `loop.add_writer()`.
+
+    `_file` is what the caller named the descriptor by: the only way to find it once that is closed.
 
     Keeps: loop.add_reader/fires-until-removed.
     """
 
-    __slots__ = ()
+    __slots__ = ("_file",)
+
+    _file: object
+
+    def cancel(self) -> None:
+        """Never run again; from within the callback, too, of which a plain handle would think that it has run.
+
+        Keeps: loop.remove_reader/callback-never-runs-afterwards, loop.remove_writer/callback-never-runs-afterwards.
+        """
+        self._cancelled = True
+        self._callback = self._args = None
 
     def _run(self) -> None:
         callback = self._callback

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from refloop.executors import Executors
 from refloop.identity import SendfileNotAvailableError
-from refloop.sockcalls import SocketCalls, check_non_blocking
+from refloop.sockcalls import SocketCalls
 from refloop.streamtransports import SocketTransport
 from refloop.transports import BufferedTransport
 
@@ -24,7 +24,18 @@ CHUNK = 256 * 1024
 MOST_AT_ONCE = 2**30
 
 # What the system says of a file or a socket that it cannot send from or to.
-UNABLE = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSOCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EOVERFLOW})
+UNABLE = frozenset(
+    {
+        errno.EINVAL,
+        errno.ENOSYS,
+        errno.ENOTSOCK,
+        errno.EOPNOTSUPP,
+        errno.ENOTSUP,
+        errno.EOVERFLOW,
+        # Of a pipe.
+        errno.ESPIPE,
+    }
+)
 
 
 class FileSending(SocketCalls, Executors):
@@ -37,14 +48,13 @@ class FileSending(SocketCalls, Executors):
 
         The file's position is afterwards, whatever happens, behind what was sent. `SendfileNotAvailableError` when
         the system cannot and `fallback` is false. `ValueError` for a file in text mode, a socket that is no stream and,
-        in debug mode, one that blocks.
+        in debug mode, one that blocks; `TypeError` for one that does TLS itself.
 
         Keeps: loop.sock_sendfile/accepts-documented-parameters, loop.sock_sendfile/returns-bytes-sent,
         loop.sock_sendfile/rejects-blocking-or-nonstream-socket, loop.sock_sendfile/requires-regular-binary-file,
         loop.sock_sendfile/honours-offset-count-position, loop.sock_sendfile/fallback-copies-manually.
         """
-        if self.get_debug():
-            check_non_blocking(sock)
+        self._check_socket(sock)
         if sock.type != socket.SOCK_STREAM:
             raise ValueError(f"a stream socket is needed, not {sock!r}")
         check_file(file, offset, count)
@@ -99,7 +109,8 @@ class FileSending(SocketCalls, Executors):
         transport._hold_writes()
         try:
             return await self._send_by_system(transport._sock, file, offset, count)
-        except OSError as error:
+        except ConnectionError as error:
+            # Any other error is the file's.
             transport._fail(error, "sending a file to the socket failed")
             raise
         finally:
@@ -127,28 +138,28 @@ class FileSending(SocketCalls, Executors):
             source = file.fileno()
         except (OSError, AttributeError) as error:
             raise SendfileNotAvailableError("the file is not a regular one") from error
-        left = MOST_AT_ONCE if count is None else count
         sent = 0
-        target = sock.fileno()
         try:
-            while left:
-                call = partial(os.sendfile, target, source, offset + sent, min(left, MOST_AT_ONCE))
+            while count is None or sent < count:
+                wanted = MOST_AT_ONCE if count is None else min(count - sent, MOST_AT_ONCE)
+                call = partial(send_part, sock, source, offset + sent, wanted)
                 try:
-                    try:
-                        done = call()
-                    except BlockingIOError:
-                        done = await self._once_writable(sock, call)
-                except OSError as error:
-                    if not sent and error.errno in UNABLE:
-                        raise SendfileNotAvailableError("the system cannot send this file over this socket") from error
-                    raise
+                    done = call()
+                except BlockingIOError:
+                    done = await self._once_writable(sock, call)
                 if not done:
                     break
                 sent += done
-                if count is not None:
-                    left -= done
-        finally:
+        except OSError as error:
+            if not sent and error.errno in UNABLE:
+                # What the system does not send may have no position that could be moved.
+                raise SendfileNotAvailableError("the system cannot send this file over this socket") from error
             file.seek(offset + sent)
+            raise
+        except BaseException:
+            file.seek(offset + sent)
+            raise
+        file.seek(offset + sent)
         return sent
 
     async def _read_chunk(self, file: BinaryIO, position: int, left: int | None) -> bytes:
@@ -160,6 +171,14 @@ class FileSending(SocketCalls, Executors):
             return file.read(wanted)
 
         return await self.run_in_executor(None, read) if wanted else b""
+
+
+def send_part(sock: socket.socket, source: int, position: int, wanted: int) -> int:
+    """Let the system send once, at most `wanted` bytes; return how many it took, 0 at the end of the file.
+
+    The socket is asked for its number each time: it may have been closed, and the number stand for another by now.
+    """
+    return os.sendfile(sock.fileno(), source, position, wanted)
 
 
 def check_file(file: Any, offset: Any, count: Any) -> None:

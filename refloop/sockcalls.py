@@ -1,7 +1,7 @@
 """Socket calls that are awaited: `sock_recv()` and its siblings.
 
-Each asks the system at once and waits only if the answer is that it would block; then the descriptor is watched until
-the call has its answer. The socket stays the caller's.
+Each asks the system at once and waits only if the answer is that it would block. Then the descriptor is watched, and
+the waiting task asks again: nothing is taken for a task that is cancelled before. The socket stays the caller's.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ import socket
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from refloop.addresses import is_numeric, resolve
+from refloop.handles import CallersWatch
 from refloop.sleeping import sleep
 from refloop.spawning import TaskMaking
-from refloop.watching import DescriptorWatching, descriptor_of
+from refloop.watching import DescriptorWatching, descriptor_of, refuse_own_descriptor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +29,8 @@ FULL_QUEUE_DELAY = 0.01
 class SocketCalls(TaskMaking, DescriptorWatching):
     """The loop's `sock_*` methods.
 
-    In debug mode they raise `ValueError` for a socket that blocks; otherwise it would block the loop.
+    In debug mode they raise `ValueError` for a socket that blocks; otherwise it would block the loop. `TypeError` for a
+    socket that does TLS itself, which waits for more than its descriptor says.
     """
 
     async def sock_recv(self, sock: socket.socket, nbytes: int) -> bytes:
@@ -39,8 +41,8 @@ class SocketCalls(TaskMaking, DescriptorWatching):
         loop.sock_recv/accepts-documented-parameters, loop.sock_recv/other-tasks-run-meanwhile,
         loop.sock_recv/cancelling-frees-socket.
         """
-        if self.get_debug():
-            check_non_blocking(sock)
+        if type(sock) is not socket.socket or self.get_debug():
+            self._check_socket(sock)
         try:
             return sock.recv(nbytes)
         except BlockingIOError:
@@ -52,8 +54,8 @@ class SocketCalls(TaskMaking, DescriptorWatching):
         Keeps: loop.sock_recv_into/returns-byte-count, loop.sock_recv_into/rejects-blocking-socket,
         loop.sock_recv_into/accepts-documented-parameters.
         """
-        if self.get_debug():
-            check_non_blocking(sock)
+        if type(sock) is not socket.socket or self.get_debug():
+            self._check_socket(sock)
         try:
             return sock.recv_into(buf)
         except BlockingIOError:
@@ -65,8 +67,8 @@ class SocketCalls(TaskMaking, DescriptorWatching):
         Keeps: loop.sock_recvfrom/returns-data-and-address, loop.sock_recvfrom/address-is-sender,
         loop.sock_recvfrom/rejects-blocking-socket, loop.sock_recvfrom/accepts-documented-parameters.
         """
-        if self.get_debug():
-            check_non_blocking(sock)
+        if type(sock) is not socket.socket or self.get_debug():
+            self._check_socket(sock)
         try:
             return sock.recvfrom(bufsize)
         except BlockingIOError:
@@ -81,8 +83,8 @@ class SocketCalls(TaskMaking, DescriptorWatching):
         loop.sock_recvfrom_into/zero-nbytes-uses-buffer-length, loop.sock_recvfrom_into/rejects-blocking-socket,
         loop.sock_recvfrom_into/accepts-documented-parameters.
         """
-        if self.get_debug():
-            check_non_blocking(sock)
+        if type(sock) is not socket.socket or self.get_debug():
+            self._check_socket(sock)
         if not nbytes:
             nbytes = memoryview(buf).nbytes
         try:
@@ -96,8 +98,8 @@ class SocketCalls(TaskMaking, DescriptorWatching):
         Keeps: loop.sock_sendto/returns-bytes-sent, loop.sock_sendto/rejects-blocking-socket,
         loop.sock_sendto/accepts-documented-parameters.
         """
-        if self.get_debug():
-            check_non_blocking(sock)
+        if type(sock) is not socket.socket or self.get_debug():
+            self._check_socket(sock)
         try:
             return sock.sendto(data, address)
         except BlockingIOError:
@@ -110,8 +112,8 @@ class SocketCalls(TaskMaking, DescriptorWatching):
         loop.sock_sendall/rejects-blocking-or-unconnected-socket, loop.sock_sendall/is-coroutine-function,
         loop.sock_sendall/accepts-documented-parameters.
         """
-        if self.get_debug():
-            check_non_blocking(sock)
+        if type(sock) is not socket.socket or self.get_debug():
+            self._check_socket(sock)
         try:
             sent = sock.send(data)
         except BlockingIOError:
@@ -129,8 +131,8 @@ class SocketCalls(TaskMaking, DescriptorWatching):
         loop.sock_connect/rejects-blocking-socket, loop.sock_connect/accepts-unix-path,
         loop.sock_connect/accepts-documented-parameters.
         """
-        if self.get_debug():
-            check_non_blocking(sock)
+        if type(sock) is not socket.socket or self.get_debug():
+            self._check_socket(sock)
         if sock.family in (socket.AF_INET, socket.AF_INET6) and not is_numeric(sock.family, address[0]):
             found = await resolve(self, address, family=sock.family, type=sock.type, proto=sock.proto)
             address = found[0].address
@@ -143,8 +145,8 @@ class SocketCalls(TaskMaking, DescriptorWatching):
         loop.sock_accept/rejects-blocking-or-nonlistening-socket, loop.sock_accept/is-coroutine-function,
         loop.sock_accept/accepts-documented-parameters.
         """
-        if self.get_debug():
-            check_non_blocking(sock)
+        if type(sock) is not socket.socket or self.get_debug():
+            self._check_socket(sock)
         try:
             connection, address = sock.accept()
         except BlockingIOError:
@@ -166,57 +168,67 @@ class SocketCalls(TaskMaking, DescriptorWatching):
             return
 
     async def _once_readable(self, sock: socket.socket, call: Callable[..., T], *args: Any) -> T:
-        """Return `call(*args)`, made as soon as `sock` can be read and tried again while it would block."""
+        """Return `call(*args)`, made as soon as `sock` can be read and tried again while it would block.
+
+        Keeps: loop.sock_recv/cancelling-frees-socket.
+        """
         fd = descriptor_of(sock)
-        waiting = Attempt(self, call, args)
-        self._watch_reader(fd, waiting)
-        try:
-            return await waiting.outcome  # type: ignore[no-any-return]
-        finally:
-            # Unless somebody else watches it by now.
-            if self._readers.get(fd) is waiting:
-                self._unwatch_reader(fd)
+        while True:
+            refuse_own_descriptor(fd, self._readers)
+            ready = Readiness(self)
+            self._watch_reader(fd, ready)
+            try:
+                await ready.future
+            finally:
+                # Unless somebody else watches it by now.
+                if self._readers.get(fd) is ready:
+                    self._unwatch_reader(fd)
+            try:
+                return call(*args)
+            except BlockingIOError:
+                continue
 
     async def _once_writable(self, sock: socket.socket, call: Callable[..., T], *args: Any) -> T:
         """Return `call(*args)`, made as soon as `sock` can be written and tried again while it would block."""
         fd = descriptor_of(sock)
-        waiting = Attempt(self, call, args)
-        self._watch_writer(fd, waiting)
-        try:
-            return await waiting.outcome  # type: ignore[no-any-return]
-        finally:
-            if self._writers.get(fd) is waiting:
-                self._unwatch_writer(fd)
+        while True:
+            refuse_own_descriptor(fd, self._writers)
+            ready = Readiness(self)
+            self._watch_writer(fd, ready)
+            try:
+                await ready.future
+            finally:
+                if self._writers.get(fd) is ready:
+                    self._unwatch_writer(fd)
+            try:
+                return call(*args)
+            except BlockingIOError:
+                continue
+
+    def _check_socket(self, sock: Any) -> None:
+        """Raise `TypeError` for a socket that does TLS itself and, in debug mode, `ValueError` for one that blocks."""
+        if hasattr(sock, "do_handshake"):
+            raise TypeError(f"a plain socket is needed, not {sock!r}")
+        if self.get_debug() and sock.gettimeout() != 0:
+            raise ValueError("the socket must be non-blocking")
 
 
-class Attempt:
-    """The loop's entry for a socket call that would have blocked: made again when the descriptor is ready."""
+class Readiness(CallersWatch):
+    """The loop's entry for a socket call that would have blocked: its future is done when the descriptor is ready."""
 
-    __slots__ = ("_args", "_call", "outcome")
+    __slots__ = ("future",)
 
-    def __init__(self, loop: TaskMaking, call: Callable[..., Any], args: tuple[Any, ...]) -> None:
-        self._call = call
-        self._args = args
-        self.outcome: Future[Any] = loop.create_future()
+    def __init__(self, loop: TaskMaking) -> None:
+        self.future: Future[None] = loop.create_future()
 
     def _run(self) -> None:
-        if self.outcome.done():
-            return
-        try:
-            result = self._call(*self._args)
-        except BlockingIOError:
-            return
-        except (KeyboardInterrupt, SystemExit):
-            raise
-        except BaseException as error:
-            self.outcome.set_exception(error)
-        else:
-            self.outcome.set_result(result)
+        if not self.future.done():
+            self.future.set_result(None)
 
     def cancel(self) -> None:
         """Give up: somebody else watches the descriptor now, or nobody does."""
-        if not self.outcome.done():
-            self.outcome.set_exception(ConnectionAbortedError("Another call or the socket's end has ended this wait"))
+        if not self.future.done():
+            self.future.set_exception(ConnectionAbortedError("Another call or the socket's end has ended this wait"))
 
 
 def check_connected(sock: socket.socket, address: Any) -> None:
@@ -224,9 +236,3 @@ def check_connected(sock: socket.socket, address: Any) -> None:
     code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     if code:
         raise OSError(code, f"Connect call failed {address}")
-
-
-def check_non_blocking(sock: Any) -> None:
-    """Raise `ValueError` for a socket that blocks."""
-    if sock.gettimeout() != 0:
-        raise ValueError("the socket must be non-blocking")

@@ -357,6 +357,9 @@ class SocketTransport(BufferedTransport, Transport):
     def _release(self) -> None:
         sock, self._sock = self._sock, None
         if sock is not None:
+            if self._held:
+                # `loop.sendfile()` may have begun to wait after the end: it would never hear of it.
+                self._loop._unwatch_writer(self._fd)
             sock.close()
             if self._server is not None:
                 self._server._detach(self)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVarTuple
 
+from refloop.handles import CallersWatch
 from refloop.scheduling import Scheduler
 
 if TYPE_CHECKING:
@@ -18,7 +19,8 @@ class DescriptorWatching(Scheduler):
     """`add_reader()` and `add_writer()`.
 
     A watched descriptor keeps one entry for each direction, which stands in the ready queue again in every turn that
-    finds the descriptor ready, until it is cancelled.
+    finds the descriptor ready, until it is cancelled. All four methods raise `RuntimeError` for a descriptor that a
+    transport or a server of the loop reads or writes: it would never hear of its data again.
     """
 
     def add_reader(self, fd: Any, callback: Callable[[*Args], object], *args: *Args) -> None:
@@ -30,7 +32,11 @@ class DescriptorWatching(Scheduler):
         loop.add_reader/replaces-previous-callback, loop.add_reader/accepts-int-or-fileno-object,
         loop.add_reader/rejects-regular-files.
         """
-        self._watch_reader(descriptor_of(fd), self._new_watch(callback, args, self))
+        number = descriptor_of(fd)
+        refuse_own_descriptor(number, self._readers, self._writers)
+        watch = self._new_watch(callback, args, self)
+        watch._file = fd
+        self._watch_reader(number, watch)
 
     def remove_reader(self, fd: Any) -> bool:
         """Stop watching `fd` for reading and return whether it was watched; its callback does not run any more.
@@ -38,7 +44,9 @@ class DescriptorWatching(Scheduler):
         Keeps: loop.remove_reader/stops-watching, loop.remove_reader/returns-whether-watched,
         loop.remove_reader/callback-never-runs-afterwards.
         """
-        return self._unwatch_reader(descriptor_of(fd))
+        number = number_under_which_watched(fd, self._readers)
+        refuse_own_descriptor(number, self._readers, self._writers)
+        return self._unwatch_reader(number)
 
     def add_writer(self, fd: Any, callback: Callable[[*Args], object], *args: *Args) -> None:
         """Call `callback(*args)` in each turn in which `fd`, a number or something with `fileno()`, can be written.
@@ -47,7 +55,11 @@ class DescriptorWatching(Scheduler):
 
         Keeps: loop.add_writer/calls-callback-when-writable, loop.add_writer/replaces-previous-callback.
         """
-        self._watch_writer(descriptor_of(fd), self._new_watch(callback, args, self))
+        number = descriptor_of(fd)
+        refuse_own_descriptor(number, self._readers, self._writers)
+        watch = self._new_watch(callback, args, self)
+        watch._file = fd
+        self._watch_writer(number, watch)
 
     def remove_writer(self, fd: Any) -> bool:
         """Stop watching `fd` for writing and return whether it was watched; its callback does not run any more.
@@ -55,7 +67,9 @@ class DescriptorWatching(Scheduler):
         Keeps: loop.remove_writer/stops-watching, loop.remove_writer/returns-whether-watched,
         loop.remove_writer/callback-never-runs-afterwards.
         """
-        return self._unwatch_writer(descriptor_of(fd))
+        number = number_under_which_watched(fd, self._writers)
+        refuse_own_descriptor(number, self._readers, self._writers)
+        return self._unwatch_writer(number)
 
     def _watch_reader(self, fd: int, entry: Watch) -> None:
         self._check_closed()
@@ -76,7 +90,11 @@ class DescriptorWatching(Scheduler):
         if entry is None:
             return False
         entry.cancel()
-        self._poller.watch(fd, False, fd in self._writers)
+        try:
+            self._poller.watch(fd, False, fd in self._writers)
+        except OSError:
+            # Closed before, so that the system cannot go on watching it in the other direction.
+            pass
         return True
 
     def _unwatch_writer(self, fd: int) -> bool:
@@ -84,8 +102,29 @@ class DescriptorWatching(Scheduler):
         if entry is None:
             return False
         entry.cancel()
-        self._poller.watch(fd, fd in self._readers, False)
+        try:
+            self._poller.watch(fd, fd in self._readers, False)
+        except OSError:
+            pass
         return True
+
+
+def refuse_own_descriptor(fd: int, *tables: dict[int, Watch]) -> None:
+    """Raise `RuntimeError` if the loop watches `fd` for something of its own."""
+    for watched in tables:
+        if fd in watched and not isinstance(watched[fd], CallersWatch):
+            raise RuntimeError(f"the descriptor {fd} is in use by {watched[fd]!r}")
+
+
+def number_under_which_watched(fd: Any, watched: dict[int, Watch]) -> int:
+    """Return the number of a descriptor; of one that was closed while it was watched, the number that it had."""
+    try:
+        return descriptor_of(fd)
+    except ValueError:
+        for number, entry in watched.items():
+            if getattr(entry, "_file", None) is fd:
+                return number
+        raise
 
 
 def descriptor_of(fd: Any) -> int:
