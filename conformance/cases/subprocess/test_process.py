@@ -180,13 +180,15 @@ async def test_a_child_that_ended_before_anybody_waits_can_be_waited_for(aio: An
 
 
 @requirement("subprocess.Process.wait/returns-exit-code")
-async def test_waiting_is_for_the_child_and_not_for_its_children(aio: Any) -> None:
+async def test_waiting_is_for_the_child_and_not_for_its_children(loop: AbstractEventLoop, aio: Any) -> None:
     process = await start(aio, LEAVES_A_GRANDCHILD, stdin=aio.subprocess.PIPE, stdout=aio.subprocess.PIPE)
-    returncode = await aio.wait_for(process.wait(), GENEROUS)
+    waiting = loop.create_task(process.wait())
+    ended, _ = await aio.wait([waiting], timeout=GENEROUS)
     process.stdin.write(b"the grandchild still has the pipes")
     process.stdin.close()
-    assert returncode == 5
     assert await process.stdout.read() == b"the grandchild still has the pipes"
+    assert await waiting == 5
+    assert ended == {waiting}
 
 
 @requirement("subprocess.Process.wait/returns-exit-code")
