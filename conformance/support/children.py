@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import os
 import sys
-import time
 from asyncio import SubprocessProtocol
 from typing import TYPE_CHECKING, Any
 
@@ -116,15 +115,6 @@ async def end(transport: Any, protocol: Recorder) -> None:
     """Wait for the end of a child that ends by itself, and of its pipes; close its transport."""
     await protocol.hears("connection_lost")
     transport.close()
-
-
-async def until_true(aio: Any, condition: Callable[[], object]) -> None:
-    """Let the loop run until ``condition()`` holds, which nothing announces; fail after ``GENEROUS`` seconds."""
-    deadline = time.monotonic() + GENEROUS
-    while not condition():
-        assert time.monotonic() < deadline, f"waited {GENEROUS} s for a condition that never came true"
-        # A rest, so that the child gets the processor.
-        await aio.sleep(0.001)
 
 
 def reaped_after_kill(pid: int) -> bool:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from conformance.support.children import ECHO, MORE_THAN_A_PIPE_HOLDS, PYTHON, UNTIL_EOF, start, until_true
+from conformance.support.children import ECHO, MORE_THAN_A_PIPE_HOLDS, PYTHON, UNTIL_EOF, start
 from conformance.support.marks import DEBUG, EAGER, PLAIN, on_loops, requirement
+from conformance.support.waiting import until
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -124,9 +125,9 @@ async def test_communicating_lasts_until_the_output_has_ended(aio: Any) -> None:
 
 
 @requirement("subprocess.Process.communicate/reads-until-eof-and-exit")
-async def test_the_output_of_a_child_that_ended_long_ago_is_all_there(aio: Any) -> None:
+async def test_the_output_of_a_child_that_ended_long_ago_is_all_there(loop: AbstractEventLoop, aio: Any) -> None:
     process = await start(aio, "print('kept', end='')", **pipes(aio, "stdout"))
-    await until_true(aio, lambda: process.returncode is not None)
+    await until(loop, lambda: process.returncode is not None)
     assert await process.communicate() == (b"kept", None)
 
 
@@ -167,9 +168,11 @@ async def test_a_child_that_reads_nothing_is_no_error(
 
 
 @requirement("subprocess.Process.communicate/ignores-broken-stdin")
-async def test_input_for_a_child_that_has_ended_already_is_no_error(aio: Any, reported: list[dict[str, Any]]) -> None:
+async def test_input_for_a_child_that_has_ended_already_is_no_error(
+    loop: AbstractEventLoop, aio: Any, reported: list[dict[str, Any]]
+) -> None:
     process = await start(aio, "print('done', end='')", **pipes(aio, "stdin", "stdout"))
-    await until_true(aio, lambda: process.returncode is not None)
+    await until(loop, lambda: process.returncode is not None)
     assert await process.communicate(bytes(MORE_THAN_A_PIPE_HOLDS)) == (b"done", None)
     assert reported == []
 

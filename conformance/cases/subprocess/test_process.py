@@ -18,10 +18,9 @@ from conformance.support.children import (
     STUBBORN,
     UNTIL_EOF,
     start,
-    until_true,
 )
 from conformance.support.marks import DEBUG, EAGER, PLAIN, on_loops, requirement
-from conformance.support.waiting import GENEROUS
+from conformance.support.waiting import GENEROUS, until
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -173,9 +172,9 @@ async def test_waiting_lasts_as_long_as_the_child(loop: AbstractEventLoop, aio: 
 
 
 @requirement("subprocess.Process.wait/returns-exit-code")
-async def test_a_child_that_ended_before_anybody_waits_can_be_waited_for(aio: Any) -> None:
+async def test_a_child_that_ended_before_anybody_waits_can_be_waited_for(loop: AbstractEventLoop, aio: Any) -> None:
     process = await start(aio, "import sys; sys.exit(4)")
-    await until_true(aio, lambda: process.returncode is not None)
+    await until(loop, lambda: process.returncode is not None)
     assert await process.wait() == 4
 
 
@@ -251,14 +250,14 @@ async def test_the_process_id_of_a_command_is_the_shells(aio: Any) -> None:
 
 
 @requirement("subprocess.Process.returncode/none-until-exit")
-async def test_the_return_code_comes_with_the_end(aio: Any) -> None:
+async def test_the_return_code_comes_with_the_end(loop: AbstractEventLoop, aio: Any) -> None:
     process = await start(aio, UNTIL_EOF + "; sys.exit(9)", stdin=aio.subprocess.PIPE, stdout=aio.subprocess.PIPE)
     codes = [process.returncode]
     await process.stdout.readline()
     codes.append(process.returncode)
     process.stdin.close()
     # Nobody waits: that the child has ended, the loop hears by itself.
-    await until_true(aio, lambda: process.returncode is not None)
+    await until(loop, lambda: process.returncode is not None)
     assert [*codes, process.returncode] == [None, None, 9]
     await process.stdout.read()
 
