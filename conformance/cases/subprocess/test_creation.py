@@ -70,7 +70,7 @@ async def test_exec_needs_a_program(aio: Any) -> None:
 async def test_shell_is_a_coroutine_function_that_takes_its_streams_by_position(aio: Any) -> None:
     assert inspect.iscoroutinefunction(aio.create_subprocess_shell)
     nowhere, pipe = aio.subprocess.DEVNULL, aio.subprocess.PIPE
-    process = await aio.create_subprocess_shell("echo shown", nowhere, pipe, pipe, 1024)
+    process = await aio.create_subprocess_shell("echo shown", nowhere, pipe, pipe)
     output, errors = await process.communicate()
     assert (output.split(), errors) == ([b"shown"], b"")
 

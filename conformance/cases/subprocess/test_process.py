@@ -367,3 +367,30 @@ async def test_a_child_that_was_waited_for_is_no_zombie(aio: Any) -> None:
     with pytest.raises(ChildProcessError):
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     await process.stdout.read()
+
+
+@pytest.mark.parametrize("method", ["terminate", "kill"])
+@requirement("subprocess.Process.terminate/calls-terminateprocess", "subprocess.Process.kill/aliases-terminate")
+async def test_a_child_of_windows_is_ended_with_exit_status_1(aio: Any, method: str) -> None:
+    process = await start(aio, LONG_LIVED)
+    getattr(process, method)()
+    assert await process.wait() == 1
+
+
+@requirement("subprocess.Process.send_signal/supports-windows-console-signals")
+async def test_sigterm_ends_a_child_of_windows(aio: Any) -> None:
+    process = await start(aio, LONG_LIVED)
+    process.send_signal(signal.SIGTERM)
+    assert await process.wait() == 1
+
+
+@requirement("windows-subprocess/proactor-default-spawns")
+def test_a_default_loop_of_windows_has_children(aio: Any) -> None:
+    async def main() -> int:
+        code: int = await (await start(aio, "raise SystemExit(3)")).wait()
+        return code
+
+    loop = aio.new_event_loop()
+    assert isinstance(loop, aio.ProactorEventLoop)
+    assert loop.run_until_complete(main()) == 3
+    loop.close()
