@@ -86,7 +86,12 @@ class Recorder(SubprocessProtocol):
             return
         future = self._loop.create_future()
         self._awaited.append((lambda: condition() or "connection_lost" in self.names(), future))
-        bound = self._loop.call_later(GENEROUS, lambda: future.done() or future.set_result(None))
+
+        def give_up() -> None:
+            if not future.done():
+                future.set_result(None)
+
+        bound = self._loop.call_later(GENEROUS, give_up)
         await future
         bound.cancel()
         assert condition(), f"it never came true; the callbacks were {self.names()}"
@@ -115,6 +120,15 @@ async def end(transport: Any, protocol: Recorder) -> None:
     """Wait for the end of a child that ends by itself, and of its pipes; close its transport."""
     await protocol.hears("connection_lost")
     transport.close()
+
+
+def is_child(pid: int) -> bool:
+    """Whether it is a child of this process that nobody has reaped, zombie or not."""
+    try:
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
 
 
 def reaped_after_kill(pid: int) -> bool:

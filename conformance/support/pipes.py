@@ -35,6 +35,11 @@ class Ends:
         while view:
             view = view[os.write(self.theirs, view) :]
 
+    def write_all(self, data: bytes) -> None:
+        """Write all of ``data`` at the other end, and close it."""
+        self.write(data)
+        self.close_theirs()
+
     def read(self, number: int) -> bytes:
         """Read ``number`` bytes at the other end, fewer if it ends before."""
         received = bytearray()
@@ -93,12 +98,12 @@ def terminal(*, reading: bool) -> Ends:
     controller, terminal_end = os.openpty()
     # Raw, so that it neither shows what is typed nor waits for whole lines.
     tty.setraw(terminal_end)
-    return Ends(open(terminal_end, "rb" if reading else "wb", 0), controller)  # noqa: PTH123, SIM115 - a descriptor
+    return Ends(open(terminal_end, "rb" if reading else "wb", 0), controller)  # noqa: PTH123 - a descriptor
 
 
 def _ends(read_end: int, write_end: int, *, reading: bool, after: Callable[[], object] | None = None) -> Ends:
     ours, theirs = (read_end, write_end) if reading else (write_end, read_end)
-    return Ends(open(ours, "rb" if reading else "wb", 0), theirs, after)  # noqa: PTH123, SIM115 - a descriptor
+    return Ends(open(ours, "rb" if reading else "wb", 0), theirs, after)  # noqa: PTH123 - a descriptor
 
 
 KINDS: dict[str, Callable[..., Ends]] = {"pipe": pipe, "fifo": fifo, "socket": socket_ends, "terminal": terminal}

@@ -156,7 +156,7 @@ async def test_everything_written_to_a_pipe_is_received_and_then_its_end(
     loop: Any, source: Ends, thread: ThreadPoolExecutor
 ) -> None:
     _, protocol = await loop.connect_read_pipe(Recorder, source.ours)
-    await beside(loop, thread, lambda: (source.write(LARGE), source.close_theirs()))
+    await beside(loop, thread, lambda: source.write_all(LARGE))
     await until(loop, lambda: protocol.lost)
     assert protocol.data == LARGE
     assert (protocol.events, protocol.lost) == (["made", "data", "eof", "lost"], [None])
@@ -289,9 +289,7 @@ async def test_a_write_pipe_holds_its_protocol_back_and_lets_it_go_on(
 
 @every("sink")
 @requirement("loop.connect_write_pipe/returns-write-transport-pair")
-async def test_aborting_a_write_pipe_drops_what_is_buffered(
-    loop: Any, sink: Ends, thread: ThreadPoolExecutor
-) -> None:
+async def test_aborting_a_write_pipe_drops_what_is_buffered(loop: Any, sink: Ends, thread: ThreadPoolExecutor) -> None:
     transport, protocol = await loop.connect_write_pipe(Recorder, sink.ours)
     transport.write(LARGE)
     transport.abort()

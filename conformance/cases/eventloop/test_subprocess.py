@@ -75,7 +75,7 @@ async def test_a_program_needs_no_arguments(loop: Any) -> None:
 
 @requirement("loop.subprocess_exec/accepts-str-and-bytes-arguments")
 async def test_arguments_are_text_or_bytes_in_the_encoding_of_file_names(loop: Any) -> None:
-    arguments = ["text \u00e9", os.fsencode("bytes \u00e9"), b"plain"]
+    arguments: list[str | bytes] = ["text \u00e9", os.fsencode("bytes \u00e9"), b"plain"]
     output, _, code = await output_of(await spawn(loop, SHOWS_ARGUMENTS, *arguments))
     assert (output.split(b"|"), code) == ([os.fsencode(argument) for argument in arguments], 0)
 
@@ -185,7 +185,7 @@ async def test_streams_may_be_descriptors(loop: Any) -> None:
 
 @requirement("loop.subprocess_exec/none-inherits-stream")
 def test_streams_given_as_none_are_the_parents_own(run_program: RunProgram) -> None:
-    program = f"""
+    program = """
 from conformance.support.children import end, spawn
 async def main():
     transport, protocol = await spawn(loop, "import os; os.write(1, b'out'); os.write(2, b'err' + os.read(0, 9))",

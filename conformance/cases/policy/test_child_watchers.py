@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from conformance.support.children import LONG_LIVED, PYTHON, UNTIL_EOF, start
+from conformance.support.children import LONG_LIVED, PYTHON, UNTIL_EOF, is_child, start
 from conformance.support.marks import requirement
 from conformance.support.threads import in_thread, run_beside
 from conformance.support.waiting import until, wait_until
@@ -62,18 +62,15 @@ def spawn_unheard(program: str) -> int:
     return os.posix_spawn(PYTHON[0], [*PYTHON, program], os.environ)
 
 
-def is_child(pid: int) -> bool:
-    """Whether it is a child of this process that nobody has reaped."""
-    try:
-        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:
-        return False
-    return True
-
-
 def has_ended(pid: int) -> bool:
     """Whether the child has ended; it stays to be reaped."""
     return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+def reap(pid: int) -> int:
+    """Wait for the child; its return code."""
+    _, status = os.waitpid(pid, 0)
+    return os.waitstatus_to_exitcode(status)
 
 
 def run_on_a_loop_of_its_own(target: Target, coroutine: Any) -> Any:
@@ -113,7 +110,7 @@ def test_a_child_watcher_can_be_a_programs_own(loop: AbstractEventLoop, aio: Any
 
 @requirement("AbstractChildWatcher/warns-deprecated")
 def test_subclassing_the_abstract_child_watcher_warns(aio: Any) -> None:
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning):  # noqa: PT030 - no text is promised
         type("Mine", (aio.AbstractChildWatcher,), {})
 
 
@@ -157,13 +154,13 @@ def test_each_policy_has_a_child_watcher_of_its_own(aio: Any) -> None:
 
 @requirement("get_child_watcher/warns-deprecated")
 def test_asking_for_the_child_watcher_warns(aio: Any) -> None:
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning):  # noqa: PT030 - no text is promised
         aio.get_child_watcher()
 
 
 @requirement("set_child_watcher/warns-deprecated")
 def test_setting_the_child_watcher_warns(aio: Any) -> None:
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning):  # noqa: PT030 - no text is promised
         aio.set_child_watcher(None)
 
 
@@ -171,7 +168,7 @@ def test_setting_the_child_watcher_warns(aio: Any) -> None:
 def test_asking_a_policy_for_its_child_watcher_warns(aio: Any) -> None:
     with quietly():
         policy = aio.get_event_loop_policy()
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning):  # noqa: PT030 - no text is promised
         policy.get_child_watcher()
 
 
@@ -179,7 +176,7 @@ def test_asking_a_policy_for_its_child_watcher_warns(aio: Any) -> None:
 def test_setting_a_policys_child_watcher_warns(aio: Any) -> None:
     with quietly():
         policy = aio.get_event_loop_policy()
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning):  # noqa: PT030 - no text is promised
         policy.set_child_watcher(None)
 
 
@@ -201,7 +198,9 @@ async def test_children_end_by_every_child_watcher(aio: Any, watcher: Any) -> No
 
 @on(*EVERY)
 @requirement("AbstractChildWatcher.add_child_handler/calls-back-on-exit")
-async def test_a_handler_is_called_with_the_return_code_and_its_arguments(loop: AbstractEventLoop, watcher: Any) -> None:
+async def test_a_handler_is_called_with_the_return_code_and_its_arguments(
+    loop: AbstractEventLoop, watcher: Any
+) -> None:
     calls: list[tuple[object, ...]] = []
     with watcher:
         ends = spawn_unheard("raise SystemExit(7)")
@@ -242,7 +241,7 @@ async def test_removing_a_handler_says_whether_there_was_one(loop: AbstractEvent
     assert calls == [(kept, -signal.SIGTERM)]
     assert watcher.remove_child_handler(kept) is False
     if is_child(removed):
-        os.waitpid(removed, 0)
+        assert reap(removed) == -signal.SIGTERM
 
 
 @on("SafeChildWatcher", "FastChildWatcher")
@@ -344,8 +343,7 @@ async def test_children_that_are_not_watched_are_left_to_their_owners(loop: Abst
     watcher.add_child_handler(watched, lambda *call: calls.append(call))
     await until(loop, lambda: calls)
     assert calls == [(watched, 8)]
-    _, status = os.waitpid(not_watched, 0)
-    assert os.waitstatus_to_exitcode(status) == 9
+    assert reap(not_watched) == 9
 
 
 @on("SafeChildWatcher")

@@ -107,7 +107,7 @@ async def test_shell_runs_the_command_as_a_process(aio: Any) -> None:
 @pytest.mark.parametrize("convert", [str, str.encode], ids=["str", "bytes"])
 @requirement("create_subprocess_shell/returns-process")
 async def test_the_command_is_for_the_shell_to_read(aio: Any, convert: Any) -> None:
-    command = convert("for n in 1 2; do echo \"$n * $X\" | tr 1 9; done; exit $((40 + 2))")
+    command = convert('for n in 1 2; do echo "$n * $X" | tr 1 9; done; exit $((40 + 2))')
     process = await aio.create_subprocess_shell(command, stdout=aio.subprocess.PIPE, env={**os.environ, "X": "x"})
     assert await process.communicate() == (b"9 * x\n2 * x\n", None)
     assert process.returncode == 42
@@ -117,7 +117,18 @@ async def test_the_command_is_for_the_shell_to_read(aio: Any, convert: Any) -> N
 @requirement("subprocess.Process/returned-by-creation-functions")
 async def test_a_process_has_the_documented_attributes_and_methods(aio: Any, run: Any) -> None:
     process = await run(aio, "")
-    names = ("wait", "communicate", "send_signal", "terminate", "kill", "stdin", "stdout", "stderr", "pid", "returncode")
+    names = (
+        "wait",
+        "communicate",
+        "send_signal",
+        "terminate",
+        "kill",
+        "stdin",
+        "stdout",
+        "stderr",
+        "pid",
+        "returncode",
+    )
     assert [name for name in names if not hasattr(process, name)] == []
     await process.wait()
 
@@ -150,7 +161,9 @@ async def test_a_line_longer_than_a_shells_limit_is_too_long_for_its_readers(aio
 
 
 @pytest.mark.parametrize("run", [by_exec, by_shell], ids=["exec", "shell"])
-@requirement("create_subprocess_exec/limit-bounds-reader-buffers", "create_subprocess_shell/limit-bounds-reader-buffers")
+@requirement(
+    "create_subprocess_exec/limit-bounds-reader-buffers", "create_subprocess_shell/limit-bounds-reader-buffers"
+)
 async def test_a_limit_above_the_default_lets_longer_lines_through(aio: Any, run: Any) -> None:
     program = "import sys; sys.stdout.write('x' * 500000 + '\\nrest')"
     process = await run(aio, program, limit=2**20, stdout=aio.subprocess.PIPE)
@@ -299,6 +312,6 @@ def test_a_shell_is_killed_with_its_process_and_loop(run_program: RunProgram) ->
 
 @requirement("create_subprocess_exec/warns-deprecated-loop-argument")
 async def test_giving_exec_its_loop_warns(loop: AbstractEventLoop, aio: Any) -> None:
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning):  # noqa: PT030 - no text is promised
         process = await start(aio, ECHO, loop=loop, stdin=aio.subprocess.DEVNULL)
     assert await process.wait() == 0
