@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 from asyncio import SubprocessProtocol
 from typing import TYPE_CHECKING, Any
@@ -147,5 +148,9 @@ def reaped_after_kill(pid: int) -> bool:
         ended.extend([os.waitstatus_to_exitcode(status)] if found else [])
         return bool(found)
 
-    wait_until(gone)
+    try:
+        wait_until(gone)
+    except AssertionError:
+        os.kill(pid, signal.SIGKILL)
+        raise
     return ended in ([], [-9])

@@ -19,6 +19,19 @@ if TYPE_CHECKING:
 
 CHUNK = 64 * 1024
 
+WRITE_METHODS = (
+    "abort",
+    "can_write_eof",
+    "get_write_buffer_limits",
+    "get_write_buffer_size",
+    "set_write_buffer_limits",
+    "write",
+    "write_eof",
+    "writelines",
+)
+READ_METHODS = ("is_reading", "pause_reading", "resume_reading")
+BASE_METHODS = ("close", "get_extra_info", "get_protocol", "is_closing", "set_protocol")
+
 
 class Ends:
     """``ours`` is for the target, ``theirs`` the descriptor of the other end."""
@@ -108,3 +121,8 @@ def _ends(read_end: int, write_end: int, *, reading: bool, after: Callable[[], o
 
 KINDS: dict[str, Callable[..., Ends]] = {"pipe": pipe, "fifo": fifo, "socket": socket_ends, "terminal": terminal}
 """By name; only the first three end for the reader when the writer closes."""
+
+
+def lacks(transport: Any, *methods: tuple[str, ...]) -> list[str]:
+    """The methods that ``transport`` does not have."""
+    return [name for names in methods for name in names if not callable(getattr(transport, name, None))]

@@ -10,7 +10,7 @@ import pytest
 
 from conformance.support.children import ECHO, end, spawn
 from conformance.support.marks import requirement
-from conformance.support.pipes import pipe
+from conformance.support.pipes import BASE_METHODS, READ_METHODS, WRITE_METHODS, lacks, pipe
 from conformance.support.protocols import Recorder
 from conformance.support.waiting import until
 
@@ -19,18 +19,6 @@ if TYPE_CHECKING:
 
     from conformance.support.pipes import Ends
 
-WRITE_METHODS = (
-    "abort",
-    "can_write_eof",
-    "get_write_buffer_limits",
-    "get_write_buffer_size",
-    "set_write_buffer_limits",
-    "write",
-    "write_eof",
-    "writelines",
-)
-READ_METHODS = ("is_reading", "pause_reading", "resume_reading")
-BASE_METHODS = ("close", "get_extra_info", "get_protocol", "is_closing", "set_protocol")
 UNIX_PIPES = pytest.mark.skipif(sys.platform == "win32", reason="Windows reads and writes pipes of another make")
 
 
@@ -40,11 +28,6 @@ def ends(request: pytest.FixtureRequest, loop: Any) -> Iterator[Ends]:  # noqa: 
     made = pipe(reading=request.param)
     yield made
     made.clean_up()
-
-
-def lacks(transport: Any, *methods: tuple[str, ...]) -> list[str]:
-    """The methods that ``transport`` does not have."""
-    return [name for names in methods for name in names if not callable(getattr(transport, name, None))]
 
 
 @UNIX_PIPES

@@ -72,10 +72,9 @@ async def test_the_process_id_is_the_childs_before_and_after_its_end(loop: Any) 
 
 
 @requirement("SubprocessTransport.get_pipe_transport/returns-stdin-write-transport")
-async def test_the_pipe_of_descriptor_0_writes_to_the_child(loop: Any, aio: Any) -> None:
+async def test_the_pipe_of_descriptor_0_writes_to_the_child(loop: Any) -> None:
     transport, protocol = await spawn(loop, ECHO)
     stdin = transport.get_pipe_transport(0)
-    assert isinstance(stdin, aio.WriteTransport)
     assert transport.get_pipe_transport(0) is stdin
     stdin.write(b"through")
     stdin.close()
@@ -92,11 +91,16 @@ async def test_without_a_pipe_to_the_child_there_is_no_write_transport(loop: Any
 
 
 @requirement("SubprocessTransport.get_pipe_transport/returns-output-read-transports")
-async def test_the_pipes_of_descriptors_1_and_2_read_from_the_child(loop: Any, aio: Any) -> None:
-    transport, protocol = await spawn(loop, "")
-    pipes = [transport.get_pipe_transport(fd) for fd in (1, 2)]
-    assert [isinstance(pipe, aio.ReadTransport) for pipe in pipes] == [True, True]
-    assert pipes[0] is not pipes[1]
+async def test_the_pipes_of_descriptors_1_and_2_read_from_the_child(loop: Any) -> None:
+    transport, protocol = await spawn(loop, "import os; os.write(1, b'out'); os.write(2, b'err')")
+    out, err = (transport.get_pipe_transport(fd) for fd in (1, 2))
+    assert [transport.get_pipe_transport(fd) for fd in (1, 2)] == [out, err]
+    assert out is not err
+    err.pause_reading()
+    await protocol.has_read(b"out")
+    await turns(loop)
+    assert protocol.output == {1: b"out", 2: b""}
+    err.resume_reading()
     await end(transport, protocol)
 
 
@@ -124,7 +128,6 @@ async def test_the_pipe_to_the_child_has_the_methods_of_a_write_transport(loop: 
     stdin.set_write_buffer_limits(high=4000, low=1000)
     stdin.writelines([b"one ", bytearray(b"two "), memoryview(b"three")])
     stdin.write_eof()
-    assert stdin.is_closing() is True
     await end(transport, protocol)
     assert protocol.output[1] == b"one two three"
 
@@ -287,9 +290,19 @@ async def test_closing_closes_all_pipes(loop: Any) -> None:
     transport, protocol = await spawn(loop, "import os, time; os.write(1, b'x' * 50000); time.sleep(60)")
     pipes = [transport.get_pipe_transport(fd) for fd in range(3)]
     transport.close()
-    assert [pipe.is_closing() for pipe in (transport, *pipes)] == [True] * 4
+    assert [pipe.is_closing() for pipe in pipes] == [True] * 3
     await protocol.hears("connection_lost")
     assert sorted(fd for fd, _ in protocol.told("pipe_connection_lost")) == [0, 1, 2]
+
+
+@requirement("SubprocessTransport.close/kills-running-child", "BaseTransport.is_closing/returns-true-once-closing")
+async def test_a_transport_is_closing_from_when_it_is_closed(loop: Any) -> None:
+    transport, protocol = await spawn(loop, LONG_LIVED)
+    answers = [transport.is_closing()]
+    transport.close()
+    answers.append(transport.is_closing())
+    await protocol.hears("connection_lost")
+    assert [*answers, transport.is_closing()] == [False, True, True]
 
 
 @requirement("SubprocessTransport.close/closes-pipe-transports")

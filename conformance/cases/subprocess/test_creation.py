@@ -283,7 +283,8 @@ import asyncio, sys
 from conformance.support.children import LONG_LIVED, PYTHON, reaped_after_kill
 
 async def start_and_forget(*options):
-    streams = dict.fromkeys(options, asyncio.subprocess.PIPE)
+    streams = dict.fromkeys(("stdin", "stdout", "stderr"), asyncio.subprocess.DEVNULL)
+    streams.update(dict.fromkeys(options, asyncio.subprocess.PIPE))
     process = await aio.{start}, **streams)
     return process.pid
 

@@ -13,6 +13,7 @@ import pytest
 from conformance.support.children import ECHO, UNTIL_EOF, start
 from conformance.support.marks import requirement
 from conformance.support.threads import in_thread, run_beside
+from conformance.support.waiting import GENEROUS
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -53,7 +54,7 @@ def test_a_loop_in_another_thread_has_children_while_one_runs_in_the_main_thread
 
 @requirement("subprocess-and-threads/spawns-from-any-thread")
 def test_loops_in_several_threads_have_children_at_the_same_time(target: Target, aio: Any) -> None:
-    all_run = threading.Barrier(3)
+    all_run = threading.Barrier(3, timeout=GENEROUS)
 
     async def main(data: bytes) -> list[Any]:
         pipe = aio.subprocess.PIPE
