@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
 
+# What is reported for a child that somebody else has reaped; its own return code nobody knows any more.
+UNKNOWN_RETURN_CODE = 255
+
 
 class ExitWatch(Protocol):
     """Waits for the end of one child and then makes a call in the loop, once."""
@@ -157,3 +160,14 @@ def wait_without_reaping(pid: int) -> bool:
     with suppress(ChildProcessError):
         os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
     return True
+
+
+def was_reaped(pid: int) -> bool:
+    """Return whether somebody else has reaped the child, as far as the system tells."""
+    if not hasattr(os, "waitid"):
+        return False
+    try:
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
+    except ChildProcessError:
+        return True
+    return False

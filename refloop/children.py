@@ -18,7 +18,7 @@ from contextlib import suppress
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, cast
 
-from refloop.childexits import watch_exit
+from refloop.childexits import UNKNOWN_RETURN_CODE, was_reaped, watch_exit
 from refloop.errors import logger
 from refloop.identity import Protocol, SubprocessTransport
 from refloop.pipes import ReadPipeTransport, WritePipeTransport
@@ -112,6 +112,9 @@ class Child:
         Keeps: SubprocessProtocol.process_exited/called-after-child-exit,
         SubprocessProtocol.process_exited/may-precede-pipe-callbacks, subprocess.Process.wait/wakes-all-waiters.
         """
+        if self.popen.returncode is None and was_reaped(self.popen.pid):
+            logger.warning("child %d was reaped by somebody else; its return code is reported as 255", self.popen.pid)
+            self.popen.returncode = UNKNOWN_RETURN_CODE
         self.popen.wait()
         self.exited = True
         waiters, self._waiters = self._waiters, []
@@ -199,8 +202,9 @@ class Child:
         """Kill the child unless it was reaped; return whether that was to be done."""
         if self.popen.returncode is not None:
             return False
+        # Not by `Popen.kill()`, which reaps a child that has ended: then a child watcher would never hear of it.
         with suppress(ProcessLookupError):
-            self.popen.kill()
+            os.kill(self.popen.pid, signal.SIGKILL)
         return True
 
 

@@ -20,7 +20,7 @@ import warnings
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from refloop.childexits import wait_without_reaping
+from refloop.childexits import UNKNOWN_RETURN_CODE, wait_without_reaping
 from refloop.errors import logger
 from refloop.identity import get_running_loop
 
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from refloop.identity import AbstractEventLoop
-
-# What is reported for a child that somebody else has reaped; its own return code nobody knows any more.
-UNKNOWN_RETURN_CODE = 255
 
 # Modules whose watchers are documented ones; every other subclass is a program's.
 OWN_MODULES = frozenset({"refloop.childwatchers", "refloop.sigchldwatchers"})

@@ -20,6 +20,7 @@ from refloop import conditions, current, flags, introspection, locks, queues, se
 from refloop.binding import LoopBound
 from refloop.generators import coroutine
 from refloop.identity import get_running_loop
+from refloop.stream_reader import DEFAULT_LIMIT
 from refloop.waiting import AsCompleted
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from refloop.futures import Future
     from refloop.identity import AbstractEventLoop
+    from refloop.subprocess import Process
 
 
 def _warn(what: str) -> None:
@@ -181,6 +183,47 @@ async def _wait(fs: Any, *, timeout: float | None = None, return_when: str = ref
 
 
 _wait.__name__ = "wait"
+
+
+async def create_subprocess_exec(
+    program: Any, *args: Any, loop: AbstractEventLoop | None = None, limit: int | None = None, **kwds: Any
+) -> Process:
+    """`refloop.create_subprocess_exec()`, in `loop`; a `limit` of None stands for the default.
+
+    Keeps: create_subprocess_exec/warns-deprecated-loop-argument, create_subprocess_exec/accepts-documented-arguments.
+    """
+    _check_loop("create_subprocess_exec", loop)
+    return await refloop.create_subprocess_exec(program, *args, limit=_limit(limit), **kwds)
+
+
+async def create_subprocess_shell(
+    cmd: str | bytes,
+    stdin: Any = None,
+    stdout: Any = None,
+    stderr: Any = None,
+    loop: AbstractEventLoop | None = None,
+    limit: int | None = None,
+    **kwds: Any,
+) -> Process:
+    """`refloop.create_subprocess_shell()`, in `loop`; a `limit` of None stands for the default.
+
+    Keeps: create_subprocess_shell/accepts-documented-arguments.
+    """
+    _check_loop("create_subprocess_shell", loop)
+    return await refloop.create_subprocess_shell(cmd, stdin, stdout, stderr, limit=_limit(limit), **kwds)
+
+
+def _check_loop(name: str, loop: AbstractEventLoop | None) -> None:
+    if loop is None:
+        return
+    warnings.warn("the loop argument is deprecated and gone from later versions", DeprecationWarning, stacklevel=3)
+    if get_running_loop() is not loop:
+        raise RuntimeError(f"{name}() runs in another loop than the one given as loop")
+
+
+def _limit(limit: int | None) -> int:
+    return DEFAULT_LIMIT if limit is None else limit
+
 
 sleep = _takes_loop(refloop.sleep)
 wait = _takes_loop(_wait)

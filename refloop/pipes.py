@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
 import stat
 import sys
@@ -149,14 +150,21 @@ class WritePipeTransport(BufferedTransport, WriteTransport):
         """Find out what has made the write end readable: usually that nobody reads any more."""
         if self._ended:
             return
-        if self._is_socket and not self._peer_has_left():
-            # It has written to us. That is not ours to read, and watching it would keep the loop busy.
+        if not (self._peer_has_left() if self._is_socket else self._has_hung_up()):
+            # The peer has written to us, or the FIFO was opened for both directions and has what we wrote. That is not
+            # ours to read, and watching it would keep the loop busy.
             self._loop._unwatch_reader(self._fd)
             return
         self._cut(BrokenPipeError("Nobody reads what was written") if self._buffer else None)
 
     def cancel(self) -> None:
         """Do nothing: whether it watches is known to the transport, which is asked before it acts."""
+
+    def _has_hung_up(self) -> bool:
+        poll = select.poll()
+        # Asked for nothing, it reports errors and hang-ups only.
+        poll.register(self._fd, 0)
+        return bool(poll.poll(0))
 
     def _peer_has_left(self) -> bool:
         with socket.socket(fileno=os.dup(self._fd)) as sock:

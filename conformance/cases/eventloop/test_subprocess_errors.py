@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # The documentation forbids these arguments and names no exception; every loop that refuses them keeps it.
-REFUSED = (ValueError, TypeError)
+REFUSED = (ValueError, TypeError, subprocess.SubprocessError)
 
 
 @pytest.mark.parametrize(

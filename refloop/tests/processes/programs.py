@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import textwrap
 from typing import Any
 
 # Without site packages and environment, it starts sooner.
@@ -13,19 +12,11 @@ PYTHON = [sys.executable, "-I", "-S", "-c"]
 # Prints a line when it has got ready, and lives until its input ends.
 UNTIL_EOF = "import sys; print('ready', flush=True); sys.stdin.read()"
 
-# The same, but SIGTERM does nothing to it.
-STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + UNTIL_EOF
-
 # Lives until it is killed.
 FOREVER = "import signal\nwhile True: signal.pause()"
 
 # Gives back what it gets.
 ECHO = "import shutil, sys; shutil.copyfileobj(sys.stdin.buffer, sys.stdout.buffer)"
-
-
-def script(text: str) -> str:
-    """Return a program written with the indentation of the test around it."""
-    return textwrap.dedent(text)
 
 
 class Recorder(asyncio.SubprocessProtocol):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import threading
@@ -11,29 +10,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import refloop
-from refloop import childwatchers, policies, sigchldwatchers
+from refloop import childexits, childwatchers, sigchldwatchers
 from refloop.tests.processes.conftest import eventually, has_children, make_refloop, open_descriptors
-from refloop.tests.processes.programs import FOREVER, PYTHON, UNTIL_EOF
+from refloop.tests.processes.programs import FOREVER, PYTHON, Recorder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 requirement = pytest.mark.requirement
-
-
-@requirement("subprocess-and-threads/spawns-from-any-thread")
-async def test_loops_in_several_threads_start_children_at_once(aio: Any, new_loop: Callable[[], Any]) -> None:
-    async def main(n: int) -> list[int]:
-        processes = [await aio.create_subprocess_shell(f"exit {n + k}") for k in range(5)]
-        return [await process.wait() for process in processes]
-
-    def run(n: int) -> list[int]:
-        with asyncio.Runner(loop_factory=new_loop) as runner:
-            return runner.run(main(n))
-
-    results = await aio.gather(*(aio.to_thread(run, n) for n in (10, 20, 30)))
-    await aio.get_running_loop().shutdown_default_executor()
-    assert results == [[n + k for k in range(5)] for n in (10, 20, 30)]
 
 
 @pytest.mark.own_loop("asyncio before 3.12 waits in threads")
@@ -104,38 +88,6 @@ def run_with(watcher: Any, main: Any) -> Any:
             watcher.attach_loop(None)
 
 
-@requirement("get_child_watcher/returns-current-watcher", "set_child_watcher/installs-current-watcher")
-@requirement("AbstractChildWatcher/base-of-watchers", "get_child_watcher/warns-deprecated")
-def test_the_watcher_that_was_set_is_the_one_in_force(watcher: Any) -> None:
-    assert isinstance(watcher, childwatchers.AbstractChildWatcher)
-    with pytest.warns(DeprecationWarning, match="child watchers"):
-        assert refloop.get_child_watcher() is watcher
-    policy: Any = policies.current_policy()
-    with pytest.warns(DeprecationWarning, match="child watchers"):
-        assert policy.get_child_watcher() is watcher
-
-
-@requirement("AbstractEventLoopPolicy.get_child_watcher/returns-child-watcher")
-@requirement("ThreadedChildWatcher/waits-in-thread-per-child")
-def test_a_policy_has_a_watcher_of_threads_by_default() -> None:
-    with pytest.warns(DeprecationWarning, match="child watchers"):
-        assert isinstance(refloop.get_child_watcher(), refloop.ThreadedChildWatcher)
-    with pytest.raises(TypeError), pytest.warns(DeprecationWarning, match="child watchers"):
-        refloop.set_child_watcher(1)
-
-
-def test_processes_work_by_every_watcher(watcher: Any) -> None:
-    async def one(n: int) -> tuple[Any, Any]:
-        process = await refloop.create_subprocess_shell(f"cat; exit {n}", stdin=-1, stdout=-1)
-        output, _ = await process.communicate(b"%d" % n)
-        return output, process.returncode
-
-    async def main() -> list[tuple[Any, Any]]:
-        return await refloop.gather(*map(one, range(10)))
-
-    assert run_with(watcher, main()) == [(b"%d" % n, n) for n in range(10)]
-
-
 @requirement("AbstractChildWatcher.add_child_handler/calls-back-on-exit")
 @requirement("AbstractChildWatcher.remove_child_handler/returns-whether-removed")
 @requirement("AbstractChildWatcher.is_active/returns-readiness", "PidfdChildWatcher/watches-through-pidfd")
@@ -184,51 +136,18 @@ def test_a_removed_handler_is_not_called(watcher: Any) -> None:
     assert not calls
 
 
-@requirement("subprocess-and-threads/raises-on-inactive-watcher", "SafeChildWatcher/raises-without-main-loop")
-@pytest.mark.parametrize("name", ["SafeChildWatcher", "FastChildWatcher", "MultiLoopChildWatcher"])
-def test_nothing_is_started_while_the_watcher_is_inactive(name: str) -> None:
-    with pytest.warns(DeprecationWarning, match="child watchers"):
-        refloop.set_child_watcher(getattr(refloop, name)())
+def test_closing_the_transport_of_a_child_that_has_ended_leaves_it_to_the_watcher(watcher: Any) -> None:
+    async def main() -> int | None:
+        loop: Any = refloop.get_running_loop()
+        transport, protocol = await loop.subprocess_exec(lambda: Recorder(loop), "true")
+        # It ends while the loop does not turn, so the loop has not heard of it.
+        childexits.wait_without_reaping(transport.get_pid())
+        transport.close()
+        await protocol.lost
+        code: int | None = transport.get_returncode()
+        return code
 
-    async def main() -> None:
-        with pytest.raises(RuntimeError, match="not active"):
-            await refloop.create_subprocess_exec("true")
-
-    try:
-        refloop.run(main(), loop_factory=make_refloop)
-    finally:
-        with pytest.warns(DeprecationWarning, match="child watchers"):
-            refloop.set_child_watcher(None)
-    assert not has_children()
-
-
-@requirement("MultiLoopChildWatcher/polls-children-on-sigchld", "SafeChildWatcher/polls-children-through-main-loop")
-@pytest.mark.parametrize("name", ["SafeChildWatcher", "MultiLoopChildWatcher", "ThreadedChildWatcher"])
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_a_loop_in_another_thread_starts_children(name: str) -> None:
-    async def start() -> int:
-        process: Any = await refloop.create_subprocess_exec(*PYTHON, UNTIL_EOF, stdin=-1, stdout=-1)
-        assert await process.stdout.readline() == b"ready\n"
-        process.stdin.close()
-        return int(await process.wait())
-
-    async def main() -> int:
-        result = await refloop.to_thread(lambda: refloop.run(start(), loop_factory=make_refloop))
-        await refloop.get_running_loop().shutdown_default_executor()
-        return result
-
-    watcher: Any = getattr(refloop, name)()
-    refloop.set_child_watcher(watcher)
-    try:
-        assert run_with(watcher, main()) == 0
-    finally:
-        refloop.set_child_watcher(None)
-
-
-@requirement("AbstractChildWatcher/warns-deprecated")
-def test_subclassing_the_base_class_warns() -> None:
-    with pytest.warns(DeprecationWarning, match="AbstractChildWatcher"):
-        type("Mine", (refloop.AbstractChildWatcher,), {})
+    assert run_with(watcher, main()) == 0
 
 
 @requirement("AbstractChildWatcher.close/releases-resources")

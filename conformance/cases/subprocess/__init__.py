@@ -1,0 +1,1 @@
+"""Cases for the subprocess page of the documentation."""
