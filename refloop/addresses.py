@@ -113,6 +113,6 @@ def interleave(infos: Iterable[AddressInfo], first_family_count: int) -> list[Ad
     for info in infos:
         by_family.setdefault(info.family, []).append(info)
     families = list(by_family.values())
-    ahead = families[0][: first_family_count - 1]
-    families[0] = families[0][first_family_count - 1 :]
+    more = max(first_family_count - 1, 0)
+    ahead, families[0] = families[0][:more], families[0][more:]
     return ahead + [info for info in chain.from_iterable(zip_longest(*families)) if info is not None]

@@ -71,7 +71,6 @@ class Connecting(SocketCalls):
             if host is not None or port is not None:
                 raise ValueError("host and port cannot be given together with sock")
             check_stream_socket(sock)
-            sock.setblocking(False)
             return await self._connected(sock, protocol_factory, options)
         if host is None and port is None:
             raise ValueError("either host and port or sock must be given")
@@ -87,7 +86,7 @@ class Connecting(SocketCalls):
             first_family_count=interleave,
             all_errors=all_errors,
         )
-        return await self._connected(sock, protocol_factory, options, ours=True)
+        return await self._connected(sock, protocol_factory, options)
 
     async def create_unix_connection(
         self,
@@ -119,7 +118,6 @@ class Connecting(SocketCalls):
             raise ValueError("either path or sock must be given, and not both")
         if sock is not None:
             check_unix_stream_socket(sock)
-            sock.setblocking(False)
             return await self._connected(sock, protocol_factory, options)
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
@@ -128,7 +126,7 @@ class Connecting(SocketCalls):
         except BaseException:
             sock.close()
             raise
-        return await self._connected(sock, protocol_factory, options, ours=True)
+        return await self._connected(sock, protocol_factory, options)
 
     async def connect_accepted_socket(
         self,
@@ -147,7 +145,6 @@ class Connecting(SocketCalls):
         """
         options = tls.server_options(ssl, ssl_handshake_timeout, ssl_shutdown_timeout)
         check_stream_socket(sock)
-        sock.setblocking(False)
         return await self._connected(sock, protocol_factory, options, server_side=True)
 
     async def _connected(
@@ -157,12 +154,16 @@ class Connecting(SocketCalls):
         options: tls.TLSOptions | None,
         *,
         server_side: bool = False,
-        ours: bool = False,
     ) -> tuple[Transport, Any]:
-        """Make protocol and transport over a connected socket. One that is `ours` is not left behind by a failure."""
+        """Make protocol and transport over a connected socket, which is theirs: a failure closes it.
+
+        Keeps: loop.create_connection/transport-owns-given-socket,
+        loop.connect_accepted_socket/transport-owns-given-socket.
+        """
         self._check_closed()
-        peername = peer_of(sock)
         try:
+            sock.setblocking(False)
+            peername = peer_of(sock)
             protocol = protocol_factory()
             if sock.family in IP_FAMILIES:
                 send_without_delay(sock)
@@ -170,8 +171,7 @@ class Connecting(SocketCalls):
                 connecting = tls.connect_tls(self, sock, protocol, options, server_side=server_side, peername=peername)
                 return await connecting, protocol
         except BaseException:
-            if ours:
-                sock.close()
+            sock.close()
             raise
         return self._make_socket_transport(sock, protocol, extra={"peername": peername}), protocol
 

@@ -120,7 +120,7 @@ class ServerMaking(Connecting):
         file = socket_file(sock)
         if cleanup_socket and file is not None:
             with suppress(OSError):
-                on_close = partial(remove_socket_file, file, file.stat().st_ino)
+                on_close = partial(remove_socket_file, file, identity_of(file))
         server = Server(self, [sock], protocol_factory, options, backlog, on_close)
         if start_serving:
             begin_serving(server)
@@ -245,10 +245,16 @@ def socket_file(sock: socket.socket) -> Path | None:
     return Path(os.fsdecode(address)).absolute()
 
 
-def remove_socket_file(file: Path, inode: int) -> None:
-    """Remove a server's socket file if it is still the one that was made for it."""
+def identity_of(file: Path) -> tuple[int, int]:
+    """Return what tells a file from all others of this moment. Its number is free for another once it is closed."""
+    status = file.stat()
+    return status.st_dev, status.st_ino
+
+
+def remove_socket_file(file: Path, identity: tuple[int, int]) -> None:
+    """Remove a server's socket file if it is still the one that was made for it, whose socket is still open."""
     try:
-        if file.stat().st_ino == inode:
+        if identity_of(file) == identity:
             file.unlink()
     except FileNotFoundError:
         pass

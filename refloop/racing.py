@@ -29,6 +29,7 @@ async def first_to_succeed(
     to_start = list(reversed(attempts))
     running: set[Any] = set()
     errors: list[Exception] = []
+    winners: list[T] = []
     try:
         while to_start or running:
             if to_start:
@@ -38,7 +39,6 @@ async def first_to_succeed(
                 done, running = await wait(running, timeout=delay if to_start else None, return_when=FIRST_COMPLETED)
                 if not done:
                     break
-                winners = []
                 for attempt in done:
                     error = attempt.exception()
                     if error is None:
@@ -54,15 +54,24 @@ async def first_to_succeed(
                     return winners[0], errors
         return None, errors
     finally:
-        await _call_off(running, discard)
+        try:
+            await _call_off(running, discard)
+        except BaseException:
+            # Cancelled meanwhile: nobody gets the result any more.
+            for winner in winners[:1]:
+                discard(winner)
+            raise
 
 
 async def _call_off(running: set[Any], discard: Callable[[Any], object]) -> None:
-    """Cancel the attempts and see to their end."""
+    """Cancel the attempts and see to their end, also if nobody waits for it any more."""
+
+    def drop(attempt: Any) -> None:
+        if not attempt.cancelled() and attempt.exception() is None:
+            discard(attempt.result())
+
     for attempt in running:
+        attempt.add_done_callback(drop)
         attempt.cancel()
     if running:
         await wait(running)
-    for attempt in running:
-        if not attempt.cancelled() and attempt.exception() is None:
-            discard(attempt.result())

@@ -53,7 +53,7 @@ class Server(AbstractServer):
         self._protocol_factory = protocol_factory
         self._options = options
         self._backlog = backlog
-        # Gives back what the sockets alone do not: a Unix server's file.
+        # Gives back what the sockets alone do not, while they are open: a Unix server's file.
         self._on_close = on_close
         # Connections begin in the context in which the server was made.
         self._context = copy_context()
@@ -127,12 +127,12 @@ class Server(AbstractServer):
         sockets, self._sockets = self._sockets, None
         if sockets is None:
             return
+        if self._on_close is not None:
+            self._on_close()
         for sock in sockets:
             self._loop._unwatch_reader(sock.fileno())
             sock.close()
         self._serving = False
-        if self._on_close is not None:
-            self._on_close()
         if self._forever is not None and not self._forever.done():
             self._forever.cancel()
         self._tell_if_closed()
@@ -179,10 +179,12 @@ class Server(AbstractServer):
             raise RuntimeError(f"{self!r} is closed")
         if self._serving:
             return
-        self._serving = True
         for sock in self._sockets:
+            # May fail, and then nobody is accepted.
             sock.listen(self._backlog)
+        for sock in self._sockets:
             self._loop._watch_reader(sock.fileno(), Listening(self, sock))
+        self._serving = True
 
     def _listen_again(self, sock: socket.socket) -> None:
         if self._sockets is not None:
@@ -203,7 +205,8 @@ class Server(AbstractServer):
                     continue
                 self._rest(listening, error)
                 return
-            self._begin_connection(sock, peername)
+            # What its factory and its protocol do to context variables is no other connection's.
+            copy_context().run(self._begin_connection, sock, peername)
             if self._sockets is None:
                 # A protocol has closed the server.
                 return

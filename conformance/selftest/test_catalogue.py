@@ -36,10 +36,6 @@ if TYPE_CHECKING:
 NOT_WRITTEN: tuple[tuple[str, str], ...] = (
     ("asyncio", "command-line"),
     ("asyncio", "platforms"),
-    ("eventloop", "tcp-client"),
-    ("eventloop", "tcp-server"),
-    ("eventloop", "tls"),
-    ("eventloop", "unix"),
     ("exceptions", "exceptions"),
     ("graph", "introspection"),
     ("platforms", "platforms"),

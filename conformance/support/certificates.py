@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import ssl
 import tempfile
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 T = TypeVar("T")
 
@@ -83,3 +83,19 @@ def careless_context() -> ssl.SSLContext:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def nameless_context() -> ssl.SSLContext:
+    """A client's context that accepts the certificate, whatever name is in it."""
+    context = trusting_context()
+    context.check_hostname = False
+    return context
+
+
+@contextmanager
+def certificate_file() -> Iterator[Path]:
+    """The certificate in a file, as the system's list of trusted ones would be."""
+    with tempfile.TemporaryDirectory(prefix="conformance-") as folder:
+        file = Path(folder) / "certificate.pem"
+        file.write_text(CERTIFICATE, encoding="ascii")
+        yield file

@@ -140,6 +140,8 @@ class Carrier:
 
     def __init__(self, loop: AbstractEventLoop) -> None:
         self.loop: Any = loop
+        self.keywords: dict[str, Any] = {}
+        """what a case adds to the `options` of a connection over TLS"""
         self._folder = tempfile.mkdtemp(prefix="conformance-")
         self._made: list[Connected] = []
 
@@ -163,7 +165,10 @@ class Carrier:
         if self.family == socket.AF_INET:
             return socket.create_server((HOST, 0))
         listening = socket.socket(self.family)
-        listening.bind(str(Path(self._folder) / "listener"))
+        path = Path(self._folder) / "listener"
+        # Of the connection before.
+        path.unlink(missing_ok=True)
+        listening.bind(str(path))
         listening.listen()
         return listening
 
@@ -269,8 +274,8 @@ class TLS(Carrier):
 
     def options(self) -> dict[str, Any]:
         if self.server_side:
-            return {"ssl": server_context()}
-        return {"ssl": trusting_context(), "server_hostname": NAME}
+            return {"ssl": server_context(), **self.keywords}
+        return {"ssl": trusting_context(), "server_hostname": NAME, **self.keywords}
 
     async def both(self, making: Awaitable[tuple[Any, Any]], sock: socket.socket) -> tuple[Any, Any, socket.socket]:
         """Do the handshake at both ends."""
@@ -326,6 +331,31 @@ class TLSServer(TLS, TCPServer):
             return await beside(self.loop, thread, partial(encrypted, sock, server_side=False))
 
 
+class UnixTLSServer(TLSServer, UnixServer):
+    """The same over a Unix socket."""
+
+
+class TLSAccepted(TLS):
+    """A connection accepted elsewhere and given to ``connect_accepted_socket()``."""
+
+    server_side = True
+
+    async def make(self, factory: Callable[[], Any]) -> tuple[Any, Any, socket.socket]:
+        with self.listener() as listening:
+            theirs = socket.create_connection(listening.getsockname())
+            ours, _ = listening.accept()
+        protocols: list[Any] = []
+
+        def note() -> Any:
+            protocols.append(factory())
+            return protocols[-1]
+
+        accepting = self.loop.connect_accepted_socket(note, ours, **self.options())
+        transport, _, sock = await self.both(accepting, theirs)
+        # That it is the other half of what the loop gives has a case of its own.
+        return transport, protocols[0], sock
+
+
 class StartTLSClient(TLS):
     """A connection that began without TLS and got it by ``start_tls()``."""
 
@@ -363,6 +393,8 @@ TLS_CARRIERS: dict[str, type[Carrier]] = {
     "tls-client": TLSClient,
     "tls-server": TLSServer,
     "tls-unix-client": UnixTLSClient,
+    "tls-unix-server": UnixTLSServer,
+    "tls-accepted": TLSAccepted,
     "start-tls-client": StartTLSClient,
     "start-tls-server": StartTLSServer,
 }

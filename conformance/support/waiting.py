@@ -6,11 +6,13 @@ Every bound here is generous: it is reached only when the promise is broken, and
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
+
+T = TypeVar("T")
 
 # A loaded two-core machine has been seen to delay a thread by two seconds; the case's budget is ten.
 GENEROUS = 5.0
@@ -70,3 +72,14 @@ async def turns(loop: AbstractEventLoop, number: int = 10) -> None:
         turned = loop.create_future()
         loop.call_soon(turned.set_result, None)
         await turned
+
+
+async def bounded(loop: AbstractEventLoop, work: Coroutine[Any, Any, T], *, bound: float = GENEROUS) -> T:
+    """Give what ``work`` gives, or raises; fail after ``bound`` seconds. Only for what may well hang."""
+    task = loop.create_task(work)
+    try:
+        await until(loop, task.done, bound=bound)
+    finally:
+        task.cancel()
+        await turns(loop, 3)
+    return task.result()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import inspect
 import socket
 import ssl
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from refloop.racing import first_to_succeed
 from refloop.tests.io.carriers import Recorder, turns, until
 
 if TYPE_CHECKING:
@@ -43,29 +43,6 @@ def answers(*addresses: tuple[str, int]) -> Any:
         ]
 
     return getaddrinfo, asked
-
-
-@requirement("loop.create_connection/connection-steps-order", "loop.create_connection/calls-factory-without-arguments")
-async def test_the_protocol_is_made_and_told_before_create_connection_returns(loop: Any) -> None:
-    steps: list[str] = []
-
-    class Stepping(Recorder):
-        def connection_made(self, transport: Any) -> None:
-            super().connection_made(transport)
-            steps.append("connection_made")
-
-    def factory(*args: Any) -> Recorder:
-        assert not args
-        steps.append("factory")
-        return Stepping()
-
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        transport, protocol = await loop.create_connection(factory, *listening.getsockname())
-        steps.append("returned")
-        assert protocol.transport is transport
-        assert steps == ["factory", "connection_made", "returned"]
-        transport.close()
-        await until(lambda: protocol.lost)
 
 
 @requirement("loop.create_connection/falls-through-to-next-address")
@@ -101,80 +78,6 @@ async def test_all_errors_are_raised_in_a_group_on_request(
     assert [type(error) for error in group.value.exceptions] == [ConnectionRefusedError] * 2
     with pytest.raises(OSError, match=str(addresses[1][1])):
         await loop.create_connection(Recorder, "nowhere.test", 80, happy_eyeballs_delay=delay)
-
-
-async def test_a_refused_connection_raises_and_leaves_nothing(loop: Any) -> None:
-    with pytest.raises(ConnectionRefusedError):
-        await loop.create_connection(Recorder, *refused())
-
-
-@requirement("loop.create_connection/binds-local-address")
-async def test_the_local_end_is_bound_to_the_local_address(loop: Any) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        free = refused()
-        transport, protocol = await loop.create_connection(Recorder, *listening.getsockname(), local_addr=free)
-        assert transport.get_extra_info("sockname") == free
-        transport.close()
-        await until(lambda: protocol.lost)
-        with pytest.raises(OSError) as error:  # noqa: PT011 - the number says which
-            await loop.create_connection(Recorder, *listening.getsockname(), local_addr=("192.0.2.1", 0))
-        assert error.value.errno == errno.EADDRNOTAVAIL
-
-
-class Attempts:
-    """Stands in for the network: connecting to port 1 hangs, to port 2 fails, to any other succeeds at once."""
-
-    def __init__(self, loop: Any, monkeypatch: pytest.MonkeyPatch, listening: socket.socket) -> None:
-        self.loop = loop
-        self.tried: list[Any] = []
-        self.cancelled: list[Any] = []
-        self.address = listening.getsockname()
-        self.real = getattr(loop, "_connect", loop.sock_connect)
-        monkeypatch.setattr(loop, "sock_connect", self.connect)
-        monkeypatch.setattr(loop, "_connect", self.connect, raising=False)
-
-    async def connect(self, sock: socket.socket, address: Any) -> None:
-        self.tried.append(address[1])
-        if address[1] == 1:
-            try:
-                await self.loop.create_future()
-            except asyncio.CancelledError:
-                self.cancelled.append(address[1])
-                raise
-        elif address[1] == 2:
-            raise OSError("no way")
-        else:
-            await self.real(sock, self.address)
-
-
-@requirement(
-    "loop.create_connection/happy-eyeballs-starts-parallel-attempt",
-    "loop.create_connection/first-successful-attempt-wins",
-)
-async def test_a_slow_attempt_is_overtaken_and_called_off(loop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        attempts = Attempts(loop, monkeypatch, listening)
-        monkeypatch.setattr(loop, "getaddrinfo", answers(("127.0.0.9", 1), ("127.0.0.9", 2), ("127.0.0.1", 3))[0])
-        transport, protocol = await loop.create_connection(Recorder, "slow.test", 80, happy_eyeballs_delay=0.01)
-        await turns()
-        assert attempts.tried == [1, 2, 3]
-        assert attempts.cancelled == [1]
-        transport.close()
-        await until(lambda: protocol.lost)
-
-
-@requirement("loop.create_connection/happy-eyeballs-starts-parallel-attempt")
-async def test_cancelling_happy_eyeballs_calls_all_attempts_off(loop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        attempts = Attempts(loop, monkeypatch, listening)
-        monkeypatch.setattr(loop, "getaddrinfo", answers(("127.0.0.8", 1), ("127.0.0.9", 1))[0])
-        connecting = loop.create_task(loop.create_connection(Recorder, "slow.test", 80, happy_eyeballs_delay=0.001))
-        await until(lambda: attempts.tried == [1, 1])
-        connecting.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await connecting
-        await turns()
-        assert attempts.cancelled == [1, 1]
 
 
 SIX = [("::1", 101), ("::1", 102), ("::1", 103)]
@@ -255,34 +158,42 @@ async def test_a_failing_factory_fails_the_connection_and_leaves_no_socket(loop:
             assert conn.recv(1) == b""
 
 
-@requirement(
-    "loop.create_unix_connection/accepts-str-path",
-    "loop.create_unix_connection/accepts-bytes-path",
-    "loop.create_unix_connection/accepts-path-like",
-    "loop.create_unix_connection/accepts-abstract-name",
-    "loop.create_unix_server/accepts-every-path-form",
-)
-@pytest.mark.parametrize("form", ["str", "bytes", "path", "abstract", "abstract-bytes"])
-async def test_unix_paths_come_in_every_form(loop: Any, tmp_path: Path, form: str) -> None:
-    path: Any = {
-        "str": str(tmp_path / "s"),
-        "bytes": bytes(tmp_path / "s"),
-        "path": tmp_path / "s",
-        "abstract": f"\0refloop-{tmp_path}",
-        "abstract-bytes": b"\0refloop-" + bytes(tmp_path),
-    }[form]
-    accepted: list[Recorder] = []
+@pytest.mark.asyncio_differs("leaves it to the caller, in the releases before it closes it")
+@pytest.mark.parametrize("method", ["create_connection", "create_unix_connection", "connect_accepted_socket"])
+async def test_a_given_socket_is_closed_by_a_failing_factory(loop: Any, method: str) -> None:
+    def factory() -> Any:
+        raise ZeroDivisionError
 
-    def factory() -> Recorder:
-        accepted.append(Recorder())
-        return accepted[-1]
+    ours, theirs = socket.socketpair()
+    with theirs:
+        with pytest.raises(ZeroDivisionError):
+            await getattr(loop, method)(factory, sock=ours)
+        assert ours.fileno() == -1
 
-    async with await loop.create_unix_server(factory, path):
-        transport, protocol = await loop.create_unix_connection(Recorder, path)
-        transport.write(b"hello")
-        await until(lambda: accepted and accepted[0].data == b"hello")
-        transport.close()
-        await until(lambda: protocol.lost)
+
+async def test_cancelling_an_attempt_while_others_are_called_off_leaves_no_socket(loop: Any) -> None:
+    ours, theirs = socket.socketpair()
+    called_off, released = asyncio.Event(), asyncio.Event()
+
+    async def stubborn() -> socket.socket:
+        try:
+            await loop.create_future()
+        except asyncio.CancelledError:
+            called_off.set()
+            await released.wait()
+        return theirs
+
+    async def win() -> socket.socket:
+        return ours
+
+    racing = loop.create_task(first_to_succeed(loop, [stubborn, win], 0.001, socket.socket.close))
+    await called_off.wait()
+    racing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await racing
+    released.set()
+    await turns()
+    assert (ours.fileno(), theirs.fileno()) == (-1, -1)
 
 
 @requirement("loop.create_unix_connection/requires-path-or-sock", "loop.create_unix_server/requires-path-or-sock")

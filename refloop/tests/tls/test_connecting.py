@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import inspect
 import os
 import socket
 import ssl
@@ -46,24 +45,6 @@ FORBIDDEN_NAMES = [
 
 
 @requirement(
-    "loop.create_connection/uses-given-ssl-context",
-    "loop.create_connection/protocol-gets-decrypted-data",
-    "loop.create_connection/server-hostname-overrides-host",
-    "loop.create_server/ssl-context-enables-tls",
-    "loop.connect_accepted_socket/ssl-context-enables-server-tls",
-    "loop.create_unix_connection/otherwise-like-create-connection",
-    "loop.start_tls/server-side-handshake",
-)
-async def test_both_ends_read_what_the_other_wrote(carrier: TLSCarrier) -> None:
-    transport, protocol, peer = await carrier.connect()
-    transport.write(b"question")
-    assert await peer.read(8) == b"question"
-    await peer.send(b"answer")
-    await until(lambda: protocol.data == b"answer")
-    assert protocol.events == ["made", "data"]
-
-
-@requirement(
     "BaseTransport.get_extra_info/offers-tls-keys",
     "BaseTransport.get_extra_info/returns-none-when-uncompressed",
     "BaseTransport.get_extra_info/returns-peercert-dict",
@@ -102,33 +83,6 @@ async def test_the_bytes_on_the_wire_are_encrypted(loop: Any) -> None:
     assert isinstance(await outcome(making), OSError)
 
 
-@requirement("loop.create_connection/tls-over-given-socket", "loop.create_connection/server-hostname-overrides-host")
-@pytest.mark.parametrize("name", [NAME, "other.test"])
-async def test_the_certificate_must_be_for_the_name_asked_for(loop: Any, name: str) -> None:
-    ours, theirs = socket.socketpair()
-    making = loop.create_connection(Recorder, sock=ours, ssl=client_context(), server_hostname=name)
-    shaking = loop.run_in_executor(None, shake, theirs, True)
-    result = await outcome(making)
-    if name == NAME:
-        result[0].abort()
-        (await shaking).close()
-    else:
-        assert isinstance(result, ssl.SSLCertVerificationError)
-        assert isinstance(await outcome(shaking), OSError)
-
-
-@requirement("loop.create_connection/server-hostname-overrides-host", "loop.create_connection/uses-given-ssl-context")
-async def test_without_a_server_hostname_the_host_must_match(loop: Any) -> None:
-    listening = socket.create_server(("127.0.0.1", 0))
-    with listening:
-        shaking = loop.run_in_executor(None, lambda: shake(listening.accept()[0], True))
-        result = await outcome(
-            loop.create_connection(Recorder, *listening.getsockname(), ssl=client_context()),
-        )
-        assert isinstance(result, ssl.SSLCertVerificationError)
-        assert isinstance(await outcome(shaking), OSError)
-
-
 @requirement(
     "loop.create_connection/default-context-for-ssl-true",
     "loop.create_connection/default-context-verifies-certificate",
@@ -146,17 +100,6 @@ async def test_the_default_context_trusts_no_unknown_authority(loop: Any) -> Non
     assert isinstance(await outcome(shaking), ssl.SSLError)
     # A protocol that was never told of a connection is not told of its end.
     assert [protocol.events for protocol in made] == [[]]
-
-
-@requirement("loop.create_connection/empty-server-hostname-disables-matching")
-async def test_an_empty_name_matches_nothing(loop: Any) -> None:
-    context = client_context_without_names()
-    ours, theirs = socket.socketpair()
-    shaking = loop.run_in_executor(None, shake, theirs, True)
-    transport, protocol = await loop.create_connection(Recorder, sock=ours, ssl=context, server_hostname="")
-    transport.abort()
-    (await shaking).close()
-    await until(lambda: protocol.lost)
 
 
 def client_context_without_names() -> ssl.SSLContext:
@@ -177,14 +120,6 @@ async def test_arguments_that_contradict_each_other_are_refused(loop: Any, argum
         await loop.create_connection(Recorder, port=1, **arguments)
 
 
-@requirement("loop.create_connection/rejects-hostname-check-without-name")
-@pytest.mark.asyncio_differs("refuses only from 3.13.16, 3.14.8 and 3.15 on")
-async def test_a_context_that_checks_names_needs_one(loop: Any) -> None:
-    ours, theirs = socket.socketpair()
-    with ours, theirs, pytest.raises(ValueError, match="server_hostname"):
-        await loop.create_connection(Recorder, sock=ours, ssl=client_context(), server_hostname="")
-
-
 @pytest.mark.parametrize("keyword", ["ssl_handshake_timeout", "ssl_shutdown_timeout"])
 @pytest.mark.parametrize("seconds", [0, -1])
 @pytest.mark.asyncio_differs("looks at the times only when the connection is made")
@@ -194,50 +129,11 @@ async def test_there_must_be_some_time_for_everything(loop: Any, keyword: str, s
         await loop.create_connection(Recorder, sock=ours, ssl=True, server_hostname=NAME, **{keyword: seconds})
 
 
-@requirement("loop.create_unix_connection/requires-ssl-with-server-hostname")
-@pytest.mark.parametrize("arguments", [{"ssl": True}, {"server_hostname": NAME}, {"ssl_handshake_timeout": 1}])
-async def test_a_unix_connection_needs_a_name_with_tls_and_only_then(loop: Any, arguments: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"."):
-        await loop.create_unix_connection(Recorder, "/nowhere", **arguments)
-
-
 @pytest.mark.parametrize("context", [True, "context", 5])
 @pytest.mark.asyncio_differs("takes them, to fail later")
 async def test_a_server_needs_a_context_of_its_own(loop: Any, context: Any) -> None:
     with pytest.raises(TypeError):
         await loop.create_server(Recorder, "127.0.0.1", 0, ssl=context)
-
-
-@requirement(
-    "loop.create_connection/accepts-ssl-handshake-timeout-keyword",
-    "loop.create_connection/accepts-ssl-shutdown-timeout-keyword",
-    "loop.create_unix_connection/accepts-ssl-handshake-timeout-keyword",
-    "loop.create_unix_connection/accepts-ssl-shutdown-timeout-keyword",
-    "loop.create_server/accepts-ssl-shutdown-timeout-keyword",
-    "loop.create_unix_server/accepts-ssl-shutdown-timeout-keyword",
-    "loop.connect_accepted_socket/accepts-ssl-handshake-timeout-keyword",
-    "loop.connect_accepted_socket/accepts-ssl-shutdown-timeout-keyword",
-    "loop.start_tls/accepts-documented-parameters",
-    "loop.start_tls/accepts-ssl-shutdown-timeout-keyword",
-)
-@pytest.mark.parametrize(
-    "name",
-    [
-        "create_connection",
-        "create_unix_connection",
-        "create_server",
-        "create_unix_server",
-        "connect_accepted_socket",
-        "start_tls",
-    ],
-)
-def test_everything_that_begins_tls_takes_its_timeouts(loop: Any, name: str) -> None:
-    method = getattr(loop, name)
-    assert inspect.iscoroutinefunction(method)
-    parameters = inspect.signature(method).parameters
-    for keyword in ("ssl_handshake_timeout", "ssl_shutdown_timeout"):
-        assert parameters[keyword].kind is inspect.Parameter.KEYWORD_ONLY
-        assert parameters[keyword].default is None
 
 
 @requirement("loop.create_connection/uses-given-ssl-context")
@@ -303,28 +199,6 @@ async def test_a_buffered_protocol_gets_records_of_any_size(tcp: TLSCarrier, siz
     await peer.send(data)
     await until(lambda: len(protocol.data) == len(data))
     assert protocol.data == data
-
-
-@requirement("loop.create_server/calls-factory-per-connection")
-async def test_a_server_serves_many_tls_clients_at_once(loop: Any) -> None:
-    class Echo(asyncio.Protocol):
-        def connection_made(self, transport: Any) -> None:
-            self.transport = transport
-
-        def data_received(self, data: bytes) -> None:
-            self.transport.write(data)
-
-    def ask(number: int) -> bytes:
-        with shake(socket.create_connection(address), False) as sock:
-            sock.sendall(b"%d" % number)
-            return sock.recv(100)
-
-    server = await loop.create_server(Echo, "127.0.0.1", 0, ssl=server_context())
-    address = server.sockets[0].getsockname()
-    answers = await asyncio.gather(*(loop.run_in_executor(None, ask, number) for number in range(20)))
-    assert answers == [b"%d" % number for number in range(20)]
-    server.close()
-    await server.wait_closed()
 
 
 def test_a_connection_leaves_nothing_to_the_garbage_collector() -> None:

@@ -114,24 +114,6 @@ async def test_a_peer_that_closes_without_a_goodbye_ends_the_stream_all_the_same
     assert protocol.lost == [None]
 
 
-@requirement(
-    "loop.create_connection/aborts-slow-tls-shutdown",
-    "loop.create_server/aborts-slow-tls-shutdown",
-    "loop.connect_accepted_socket/aborts-slow-tls-shutdown",
-    "loop.start_tls/aborts-slow-tls-shutdown",
-)
-@pytest.mark.parametrize("unsent", [0, LARGE])
-async def test_a_peer_that_does_not_say_goodbye_is_given_up(loop: Any, carrier: TLSCarrier, unsent: int) -> None:
-    carrier.keywords = {"ssl_shutdown_timeout": SHORT}
-    transport, protocol, _ = await carrier.connect()
-    began = loop.time()
-    transport.write(b"x" * unsent)
-    transport.close()
-    await until(lambda: protocol.lost)
-    assert loop.time() - began >= SHORT - 0.01
-    assert isinstance(protocol.lost[0], TimeoutError)
-
-
 @requirement("BaseTransport.close/flushes-buffer-first")
 @pytest.mark.asyncio_differs("gives a peer up that is slower than the whole shutdown may take")
 async def test_a_slow_peer_gets_everything_as_long_as_it_goes_on_reading(loop: Any, carrier: TLSCarrier) -> None:

@@ -17,10 +17,8 @@ from refloop.tests.tls.carriers import (
     NAME,
     TLSCarrier,
     client_context,
-    noting,
     outcome,
     server_context,
-    shake,
 )
 
 if TYPE_CHECKING:
@@ -104,72 +102,6 @@ async def test_a_handshake_that_fails_raises_and_leaves_nothing_open(
         assert protocol.events == []
     elif maker != "asyncio":
         assert protocol.lost == [error]
-
-
-@requirement("loop.create_server/handshake-failure-is-isolated")
-@pytest.mark.parametrize("hostility", HOSTILITIES)
-async def test_a_server_goes_on_after_a_hostile_client(loop: Any, hostility: Callable[[socket.socket], None]) -> None:
-    made: list[Recorder] = []
-    server = await loop.create_server(noting(made), "127.0.0.1", 0, ssl=server_context())
-    address = server.sockets[0].getsockname()
-    bad = socket.create_connection(address)
-    good = await loop.run_in_executor(None, shake, socket.create_connection(address), False)
-    hostility(bad)
-    await loop.run_in_executor(None, good.sendall, b"x")
-    await until(lambda: any(protocol.data == b"x" for protocol in made))
-    if bad.fileno() != -1:
-        bad.settimeout(10)
-        with suppress(ConnectionResetError):
-            # The alert, if there is one, and then the end.
-            while await loop.run_in_executor(None, bad.recv, 1000):
-                pass
-        bad.close()
-    again = await loop.run_in_executor(None, shake, socket.create_connection(address), False)
-    again.close()
-    good.close()
-    server.close()
-    await server.wait_closed()
-    assert sorted(protocol.events[:1] for protocol in made) == [[], ["made"], ["made"]]
-
-
-@requirement(
-    "loop.create_connection/aborts-slow-tls-handshake",
-    "loop.connect_accepted_socket/aborts-slow-tls-handshake",
-    "loop.start_tls/aborts-slow-tls-handshake",
-)
-@pytest.mark.parametrize("side", ["client", "server", "start-tls"])
-async def test_a_silent_peer_is_given_up_when_the_handshakes_time_is_over(loop: Any, side: str) -> None:
-    ours, theirs = socket.socketpair()
-    protocol = Recorder()
-    making: Any
-    limit = {"ssl_handshake_timeout": SHORT}
-    began = loop.time()
-    if side == "client":
-        making = loop.create_connection(Recorder, sock=ours, ssl=client_context(), server_hostname=NAME, **limit)
-    elif side == "server":
-        making = loop.connect_accepted_socket(Recorder, ours, ssl=server_context(), **limit)
-    else:
-        plain, _ = await loop.create_connection(lambda: protocol, sock=ours)
-        making = loop.start_tls(plain, protocol, client_context(), server_hostname=NAME, **limit)
-    error = await outcome(making)
-    assert isinstance(error, OSError)
-    assert loop.time() - began >= SHORT - 0.01
-    theirs.settimeout(10)
-    received = await loop.run_in_executor(None, theirs.recv, 100_000)
-    while received:
-        received = await loop.run_in_executor(None, theirs.recv, 100_000)
-    theirs.close()
-    assert ours.fileno() == -1
-
-
-@requirement("loop.create_server/aborts-slow-tls-handshake")
-async def test_a_server_gives_a_silent_client_up(loop: Any) -> None:
-    server = await loop.create_server(Recorder, "127.0.0.1", 0, ssl=server_context(), ssl_handshake_timeout=SHORT)
-    with socket.create_connection(server.sockets[0].getsockname()) as silent:
-        silent.settimeout(10)
-        assert await loop.run_in_executor(None, silent.recv, 1) == b""
-    server.close()
-    await server.wait_closed()
 
 
 async def test_who_is_cancelled_during_a_handshake_leaves_nothing_open(loop: Any) -> None:
