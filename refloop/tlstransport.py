@@ -297,7 +297,7 @@ class TLSTransport(TLSWriting, BufferedProtocol):
         while self._fills_buffers and not (self._paused or self._closing):
             protocol = self._protocol
             buffer = protocol.get_buffer(-1)
-            if self._paused or self._closing:
+            if not self.is_reading():
                 return
             if not len(buffer):
                 raise RuntimeError("get_buffer() returned a buffer without room")

@@ -379,7 +379,9 @@ OVER_PLAIN = pytest.mark.parametrize("stream", list(PLAIN_CARRIERS), indirect=Tr
 OVER_TLS = pytest.mark.parametrize("stream", list(TLS_CARRIERS), indirect=True)
 OVER_BOTH = pytest.mark.parametrize("stream", ["tcp-client", "tls-client"], indirect=True)
 """One of each, for a case with many variants of its own."""
-OVER_RESETTABLE = pytest.mark.parametrize("stream", [name for name, one in CARRIERS.items() if one.resets], indirect=True)
+OVER_RESETTABLE = pytest.mark.parametrize(
+    "stream", [name for name, one in CARRIERS.items() if one.resets], indirect=True
+)
 """Where the peer can break the connection off."""
 
 

@@ -46,7 +46,9 @@ async def test_tls_cannot_close_its_write_end_and_stays_open(stream: Carrier) ->
 
 @OVER_PLAIN
 @pytest.mark.parametrize("size", [0, 10, MORE_THAN_BUFFERED])
-@requirement("WriteTransport.write_eof/closes-write-end-after-flush", "WriteTransport.write_eof/peer-sees-data-then-eof")
+@requirement(
+    "WriteTransport.write_eof/closes-write-end-after-flush", "WriteTransport.write_eof/peer-sees-data-then-eof"
+)
 async def test_the_peer_gets_everything_written_and_then_the_end(stream: Carrier, size: int) -> None:
     transport, protocol, peer = await stream.connect()
     transport.write(b"x" * size)

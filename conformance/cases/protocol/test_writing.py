@@ -150,6 +150,20 @@ async def test_writelines_keeps_its_place_between_writes(loop: AbstractEventLoop
     assert await peer.read(4_000_004) == b"(" + b"".join(BLOCKS) + b")[]"
 
 
+@OVER_BOTH
+@pytest.mark.parametrize("pieces", [[], [b""], [b"", b""], [b"text", b""], [b"", b"text"]], ids=repr)
+@requirement("WriteTransport.writelines/accepts-any-iterable", "BaseTransport.close/calls-connection-lost-after-flush")
+async def test_empty_pieces_keep_no_transport_from_closing(
+    loop: AbstractEventLoop, stream: Carrier, pieces: list[bytes]
+) -> None:
+    transport, protocol, peer = await stream.connect()
+    transport.writelines(pieces)
+    transport.close()
+    assert await peer.read_until_eof() == b"".join(pieces)
+    await until(loop, lambda: protocol.lost)
+    assert protocol.lost == [None]
+
+
 @requirement("WriteTransport.writelines/accepts-any-iterable")
 async def test_writelines_of_pieces_larger_than_the_buffers_never_blocks(stream: Carrier) -> None:
     transport, _, peer = await stream.connect()
