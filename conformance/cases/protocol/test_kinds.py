@@ -86,7 +86,7 @@ def test_every_kind_of_transport_is_a_base_transport(aio: Any, kind: str) -> Non
     assert issubclass(getattr(aio, kind), aio.BaseTransport)
 
 
-@pytest.mark.parametrize("stream", ["tcp-client", "tcp-server", "tls-client", "tls-server"], indirect=True)
+@pytest.mark.parametrize("stream", ["tcp-client", "tcp-server", "accepted", "tls-client", "tls-server"], indirect=True)
 @requirement("transports-general/sets-tcp-nodelay")
 async def test_tcp_sends_without_delay(stream: Carrier) -> None:
     transport, _, _ = await stream.connect()
