@@ -148,7 +148,7 @@ class SocketTransport(BufferedTransport, Transport):
         if self._paused or self._closing:
             return
         if self._fills_buffers:
-            self._call("get_buffer", self._fill_buffer)
+            self._call("get_buffer() or buffer_updated", self._fill_buffer)
             return
         try:
             data = self._sock.recv(READ_SIZE)  # type: ignore[union-attr]  # open until it closes
@@ -177,7 +177,10 @@ class SocketTransport(BufferedTransport, Transport):
         BufferedProtocol.get_buffer/requires-buffer-protocol, BufferedProtocol.get_buffer/accepts-any-buffer-size,
         BufferedProtocol.buffer_updated/receives-byte-count, BufferedProtocol.buffer_updated/follows-get-buffer.
         """
-        buffer = self._protocol.get_buffer(-1)
+        protocol = self._protocol
+        buffer = protocol.get_buffer(-1)
+        if self._paused or self._closing:
+            return
         if not len(buffer):
             raise RuntimeError("get_buffer() returned a buffer without room")
         try:
@@ -188,7 +191,7 @@ class SocketTransport(BufferedTransport, Transport):
             self._fail(error, "receiving from the socket failed")
             return
         if received:
-            self._protocol.buffer_updated(received)
+            protocol.buffer_updated(received)
         else:
             self._receive_eof()
 
@@ -386,8 +389,10 @@ class Flush:
         self._transport: SocketTransport | None = transport
 
     def _run(self) -> None:
-        if self._transport is not None:
-            self._transport._flush()
+        transport = self._transport
+        if transport is not None:
+            # The protocol may be told to resume.
+            transport._context.run(transport._flush)
 
     def cancel(self) -> None:
         """Never flush again."""

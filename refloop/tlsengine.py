@@ -102,7 +102,7 @@ class Engine:
         """Fill `buffer`, which has room, with plaintext; return how many bytes there were, as `decrypt()` does."""
         # With a buffer, `read()` returns a number, of which its stub does not know.
         read: Any = self.ssl_object.read
-        view = memoryview(buffer)
+        view = memoryview(buffer).cast("B")
         room = len(view)
         filled = 0
         try:

@@ -119,6 +119,13 @@ class TLSTransport(TLSWriting, BufferedProtocol):
         self._protocol = protocol
         self._fills_buffers = isinstance(protocol, BufferedProtocol)
 
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """Return what is known under `name`, or `default`.
+
+        Of what TLS knows, None is an answer: not compressed, no certificate shown.
+        """
+        return super().get_extra_info(name, None if name in EXTRA_INFO else default)
+
     def _find_out(self, name: str) -> Any:
         """Return what TLS knows under `name`, or else the transport beneath.
 
@@ -263,7 +270,7 @@ class TLSTransport(TLSWriting, BufferedProtocol):
             return
         engine = self._engine
         if self._fills_buffers:
-            self._call("get_buffer", self._fill_buffers)
+            self._call("get_buffer() or buffer_updated", self._fill_buffers)
         # A protocol that gives way to another may leave it something.
         if not (self._fills_buffers or self._closing):
             data = engine.decrypt()
@@ -288,14 +295,17 @@ class TLSTransport(TLSWriting, BufferedProtocol):
         BufferedProtocol.buffer_updated/receives-byte-count, BufferedProtocol.buffer_updated/follows-get-buffer.
         """
         while self._fills_buffers and not (self._paused or self._closing):
-            buffer = self._protocol.get_buffer(-1)
+            protocol = self._protocol
+            buffer = protocol.get_buffer(-1)
+            if not self.is_reading():
+                return
             if not len(buffer):
                 raise RuntimeError("get_buffer() returned a buffer without room")
             received = self._engine.decrypt_into(buffer)
             if not received:
                 return
-            self._protocol.buffer_updated(received)
-            if self._engine.over or not self._engine.unread:
+            protocol.buffer_updated(received)
+            if not self._engine.unread:
                 return
 
     def _finish_input(self) -> None:

@@ -145,7 +145,7 @@ class TLSWriting(BufferedTransport, Transport):
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         """Set the watermarks, in bytes, here and beneath; see `BufferedTransport.set_write_buffer_limits()`."""
         super().set_write_buffer_limits(high, low)
-        self._lower.set_write_buffer_limits(self._high, self._low)
+        self._limit_lower()
 
     def pause_writing(self) -> None:
         """The transport beneath has enough."""
@@ -160,14 +160,25 @@ class TLSWriting(BufferedTransport, Transport):
             self._encrypt_backlog()
         self._shrunk()
 
+    def _limit_lower(self) -> None:
+        """Let the transport beneath call itself full above our high mark; while the protocol pauses, above the low one.
+
+        Else the protocol would be resumed by what has left our buffer, with the one beneath still above the low mark.
+        """
+        # Once closing, the layer has limits of its own for it.
+        if not self._closing:
+            self._lower.set_write_buffer_limits(self._low if self._writing_paused else self._high, self._low)
+
     def _grown(self) -> None:
         if not self._writing_paused and (self._full or self._size > self._high):
             self._writing_paused = True
+            self._limit_lower()
             self._control_flow("pause_writing")
 
     def _shrunk(self) -> None:
         if self._writing_paused and not self._full and self._size <= self._low:
             self._writing_paused = False
+            self._limit_lower()
             self._control_flow("resume_writing")
             self._settle_empty(None)
 

@@ -289,6 +289,9 @@ class BufferedTransport(LoopTransport):
 
     def _control_flow(self, name: str) -> None:
         """Call the protocol's callback `name`; that it fails to pause or to resume costs no connection."""
+        if self._protocol is None:
+            # It has been told of the end, and hears nothing after that.
+            return
         try:
             getattr(self._protocol, name)()
         except (KeyboardInterrupt, SystemExit):
@@ -325,6 +328,8 @@ def as_bytes(data: bytes | bytearray | memoryview) -> bytes | bytearray | memory
     if isinstance(data, (bytes, bytearray)):
         return data
     if isinstance(data, memoryview):
+        if not data.c_contiguous:
+            return data.tobytes()
         return data.cast("B") if data.nbytes != len(data) or data.ndim != 1 else data
     raise TypeError(f"data must be bytes, a bytearray or a memoryview, not {type(data).__name__}")
 

@@ -21,6 +21,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
+import pytest
+
 from conformance.support.certificates import server_context, trusting_context
 from conformance.support.peers import HOST
 from conformance.support.protocols import Recorder
@@ -271,11 +273,15 @@ class TLS(Carrier):
     half_closes = False
     remote = TLSRemote
     server_side: ClassVar[bool] = False
+    context: ssl.SSLContext
+    """what the target was given last"""
 
     def options(self) -> dict[str, Any]:
         if self.server_side:
-            return {"ssl": server_context(), **self.keywords}
-        return {"ssl": trusting_context(), "server_hostname": NAME, **self.keywords}
+            self.context = server_context()
+            return {"ssl": self.context, **self.keywords}
+        self.context = trusting_context()
+        return {"ssl": self.context, "server_hostname": NAME, **self.keywords}
 
     async def both(self, making: Awaitable[tuple[Any, Any]], sock: socket.socket) -> tuple[Any, Any, socket.socket]:
         """Do the handshake at both ends."""
@@ -399,6 +405,16 @@ TLS_CARRIERS: dict[str, type[Carrier]] = {
     "start-tls-server": StartTLSServer,
 }
 CARRIERS = {**PLAIN_CARRIERS, **TLS_CARRIERS}
+
+OVER_PLAIN = pytest.mark.parametrize("stream", list(PLAIN_CARRIERS), indirect=True)
+"""Only where nothing encrypts; over TLS, buffers belong to several layers."""
+OVER_TLS = pytest.mark.parametrize("stream", list(TLS_CARRIERS), indirect=True)
+OVER_BOTH = pytest.mark.parametrize("stream", ["tcp-client", "tls-client"], indirect=True)
+"""One of each, for a case with many variants of its own."""
+OVER_RESETTABLE = pytest.mark.parametrize(
+    "stream", [name for name, one in CARRIERS.items() if one.resets], indirect=True
+)
+"""Where the peer can break the connection off."""
 
 
 def encrypted(sock: socket.socket, *, server_side: bool) -> ssl.SSLSocket:

@@ -22,17 +22,6 @@ LARGE = 10_000_000
 SHORT = 0.2
 
 
-@requirement("WriteTransport.can_write_eof/returns-false-for-tls")
-@requirement("WriteTransport.write_eof/raises-when-half-close-unsupported")
-async def test_tls_has_no_half_close(carrier: TLSCarrier) -> None:
-    transport, _, peer = await carrier.connect()
-    assert transport.can_write_eof() is False
-    with pytest.raises(NotImplementedError):
-        transport.write_eof()
-    transport.write(b"still open")
-    assert await peer.read(10) == b"still open"
-
-
 @requirement("BaseTransport.close/calls-connection-lost-after-flush", "BaseTransport.close/flushes-buffer-first")
 @pytest.mark.asyncio_differs("calls eof_received() after close() as well")
 async def test_closing_says_goodbye_and_waits_for_the_answer(carrier: TLSCarrier) -> None:

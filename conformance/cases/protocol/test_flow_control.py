@@ -1,0 +1,381 @@
+"""The write buffer and its marks: ``set_write_buffer_limits()``, ``pause_writing()``, ``resume_writing()``.
+
+How exactly the marks are kept shows only where one buffer holds everything, which is without TLS.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from conformance.support.connections import OVER_BOTH, OVER_PLAIN
+from conformance.support.marks import DEBUG, PLAIN, on_loops, requirement
+from conformance.support.peers import MORE_THAN_BUFFERED
+from conformance.support.protocols import Recorder
+from conformance.support.waiting import turns, until
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
+    from conformance.support.connections import Carrier, Remote
+
+# Three times what may be buffered beneath a transport: some of it is the transport's own for as long as nobody reads.
+MUCH = 3 * MORE_THAN_BUFFERED
+# A high mark that nothing here reaches.
+UNREACHABLE = 10 * MUCH
+
+
+class Watching(Recorder):
+    """Notes the size of the buffer whenever it is asked to pause or to resume."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.paused_at: list[int] = []
+        self.resumed_at: list[int] = []
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self.paused_at.append(self.transport.get_write_buffer_size())
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self.resumed_at.append(self.transport.get_write_buffer_size())
+
+
+async def fill(stream: Carrier) -> tuple[Any, Watching, Remote]:
+    """A connection whose transport has something in its buffer, while its high mark is out of reach."""
+    transport, protocol, peer = await stream.connect(Watching)
+    transport.set_write_buffer_limits(high=UNREACHABLE)
+    transport.write(b"x" * MUCH)
+    return transport, protocol, peer
+
+
+@requirement("WriteTransport.get_write_buffer_size/returns-buffered-byte-count")
+async def test_a_buffer_that_nothing_was_written_to_is_empty(stream: Carrier) -> None:
+    transport, _, _ = await stream.connect()
+    assert transport.get_write_buffer_size() == 0
+
+
+@OVER_PLAIN
+@requirement("WriteTransport.get_write_buffer_size/returns-buffered-byte-count")
+async def test_the_buffer_holds_what_the_system_does_not_take(loop: AbstractEventLoop, stream: Carrier) -> None:
+    transport, _, peer = await fill(stream)
+    size = transport.get_write_buffer_size()
+    assert 0 < size <= MUCH
+    for number in 1, 10, 1000:
+        transport.write(b"y" * number)
+        size += number
+        assert transport.get_write_buffer_size() == size
+    await peer.read(MUCH + 1011)
+    await until(loop, lambda: transport.get_write_buffer_size() == 0)
+
+
+@OVER_PLAIN
+@requirement("WriteTransport.get_write_buffer_size/returns-buffered-byte-count")
+async def test_the_buffer_shrinks_by_no_more_than_was_read(loop: AbstractEventLoop, stream: Carrier) -> None:
+    # Whatever has left the transport is with the system or with the peer; together they lose and invent nothing.
+    transport, _, peer = await fill(stream)
+    await turns(loop, 20)
+    before = transport.get_write_buffer_size()
+    received = len(await peer.read(MORE_THAN_BUFFERED))
+    await until(loop, lambda: transport.get_write_buffer_size() < before)
+    assert transport.get_write_buffer_size() <= MUCH - received
+    await peer.read(MUCH - MORE_THAN_BUFFERED)
+    await until(loop, lambda: transport.get_write_buffer_size() == 0)
+
+
+@requirement(
+    "WriteTransport.get_write_buffer_limits/returns-low-high-pair",
+    "WriteTransport.set_write_buffer_limits/defaults-implementation-specific",
+)
+async def test_a_transport_begins_with_limits_in_their_order(stream: Carrier) -> None:
+    transport, _, _ = await stream.connect()
+    limits = transport.get_write_buffer_limits()
+    assert (type(limits), [type(limit) for limit in limits]) == (tuple, [int, int])
+    assert 0 <= limits[0] <= limits[1]
+
+
+@requirement(
+    "WriteTransport.get_write_buffer_limits/reflects-set-limits",
+    "WriteTransport.get_write_buffer_limits/returns-low-high-pair",
+    "WriteTransport.set_write_buffer_limits/accepts-high-and-low",
+)
+async def test_limits_are_given_in_any_form_and_read_back(stream: Carrier) -> None:
+    transport, _, _ = await stream.connect()
+    seen = []
+    for positional, keywords in (
+        ((1000, 10), {}),
+        ((2000,), {"low": 20}),
+        ((), {"high": 3000, "low": 30}),
+        ((500, 500), {}),
+        ((40, 0), {}),
+        ((0, 0), {}),
+    ):
+        transport.set_write_buffer_limits(*positional, **keywords)
+        seen.append(transport.get_write_buffer_limits())
+    assert seen == [(10, 1000), (20, 2000), (30, 3000), (500, 500), (0, 40), (0, 0)]
+
+
+@requirement("WriteTransport.set_write_buffer_limits/derives-low-from-high")
+async def test_a_missing_low_limit_is_derived_from_the_high_one(stream: Carrier) -> None:
+    transport, _, _ = await stream.connect()
+    for high in 1, 3, 4000, 10_000_000:
+        transport.set_write_buffer_limits(high=high)
+        low, read_back = transport.get_write_buffer_limits()
+        assert read_back == high
+        assert 0 <= low <= high
+
+
+@requirement(
+    "WriteTransport.set_write_buffer_limits/defaults-implementation-specific",
+    "WriteTransport.set_write_buffer_limits/accepts-high-and-low",
+)
+@pytest.mark.parametrize("arguments", [(), (None,), (None, None)], ids=["nothing", "none", "nones"])
+async def test_without_limits_the_loops_own_apply(stream: Carrier, arguments: tuple[None, ...]) -> None:
+    # What they are is the loop's affair, but not that of the limits that were set before.
+    transport, _, _ = await stream.connect()
+    seen = []
+    for limits in (7, 3), (10_000_000, 9_000_000):
+        transport.set_write_buffer_limits(*limits)
+        transport.set_write_buffer_limits(*arguments)
+        seen.append(transport.get_write_buffer_limits())
+    assert seen[0] == seen[1]
+    assert 0 <= seen[0][0] <= seen[0][1]
+
+
+@pytest.mark.parametrize(("high", "low"), [(10, 11), (0, 1), (65536, 65537)])
+@OVER_BOTH
+@requirement("WriteTransport.set_write_buffer_limits/rejects-low-above-high")
+async def test_a_low_limit_above_the_high_one_is_refused(stream: Carrier, high: int, low: int) -> None:
+    transport, _, _ = await stream.connect()
+    with pytest.raises(ValueError, match=r".*"):
+        transport.set_write_buffer_limits(high=high, low=low)
+
+
+@pytest.mark.parametrize(
+    "limits", [{"high": -1}, {"low": -1}, {"high": 10, "low": -1}, {"high": -1, "low": -2}], ids=repr
+)
+@OVER_BOTH
+@requirement("WriteTransport.set_write_buffer_limits/rejects-negative-limits")
+async def test_a_negative_limit_is_refused(stream: Carrier, limits: dict[str, int]) -> None:
+    transport, _, _ = await stream.connect()
+    with pytest.raises(ValueError, match=r".*"):
+        transport.set_write_buffer_limits(**limits)
+
+
+@on_loops(PLAIN, DEBUG)
+@requirement(
+    "WriteTransport.set_write_buffer_limits/pauses-once-over-high",
+    "BaseProtocol.resume_writing/at-or-below-low-mark",
+    "BaseProtocol.resume_writing/paired-with-pause-writing",
+)
+async def test_a_protocol_that_writes_too_much_is_paused_and_resumed_when_the_peer_reads(
+    loop: AbstractEventLoop, stream: Carrier
+) -> None:
+    transport, protocol, peer = await stream.connect()
+    written = 0
+    # The first blocks may fill only what is beneath the buffer that counts.
+    while "pause" not in protocol.events and written < 4 * MUCH:
+        transport.write(b"x" * MORE_THAN_BUFFERED)
+        written += MORE_THAN_BUFFERED
+    assert protocol.events == ["made", "pause"]
+    await turns(loop, 20)
+    assert protocol.events == ["made", "pause"]
+    assert len(await peer.read(written)) == written
+    await until(loop, lambda: "resume" in protocol.events)
+    await turns(loop)
+    assert protocol.events == ["made", "pause", "resume"]
+
+
+@requirement("BaseProtocol.resume_writing/paired-with-pause-writing", "BaseProtocol.pause_writing/once-per-crossing")
+async def test_a_producer_that_obeys_is_paused_and_resumed_by_turns(loop: AbstractEventLoop, stream: Carrier) -> None:
+    transport, protocol, peer = await stream.connect()
+    transport.set_write_buffer_limits(high=100_000, low=20_000)
+    reading = loop.create_task(peer.read(MUCH))
+    for _ in range(MUCH // 65536):
+        await until(loop, lambda: protocol.events[-1] != "pause")
+        transport.write(b"x" * 65536)
+    assert (await reading).count(b"x") == MUCH
+    await until(loop, lambda: protocol.events[-1] != "pause")
+    signals = protocol.events[1:]
+    assert signals == ["pause", "resume"] * (len(signals) // 2)
+
+
+@OVER_PLAIN
+@requirement("BaseProtocol.pause_writing/strictly-above-high-mark")
+async def test_a_buffer_at_the_high_mark_pauses_nobody_and_one_byte_more_does(stream: Carrier) -> None:
+    transport, protocol, _ = await fill(stream)
+    transport.set_write_buffer_limits(high=transport.get_write_buffer_size() + 10)
+    transport.write(b"y" * 9)
+    transport.write(b"y")
+    assert protocol.events == ["made"]
+    transport.write(b"z")
+    assert protocol.events == ["made", "pause"]
+    assert protocol.paused_at == [transport.get_write_buffer_limits()[1] + 1]
+
+
+@OVER_PLAIN
+@requirement("WriteTransport.set_write_buffer_limits/pauses-once-over-high")
+async def test_writelines_pauses_a_protocol_like_write(loop: AbstractEventLoop, stream: Carrier) -> None:
+    transport, protocol, peer = await stream.connect()
+    transport.writelines([b"x" * MORE_THAN_BUFFERED] * 3)
+    assert protocol.events == ["made", "pause"]
+    await peer.read(MUCH)
+    await until(loop, lambda: "resume" in protocol.events)
+
+
+@OVER_PLAIN
+@requirement("BaseProtocol.pause_writing/once-per-crossing")
+async def test_a_buffer_that_grows_on_pauses_its_protocol_once(loop: AbstractEventLoop, stream: Carrier) -> None:
+    transport, protocol, _ = await fill(stream)
+    transport.set_write_buffer_limits(high=transport.get_write_buffer_size())
+    for _ in range(5):
+        transport.write(b"y" * 1000)
+        transport.writelines([b"y"] * 100)
+        await turns(loop, 2)
+    assert protocol.events == ["made", "pause"]
+
+
+@OVER_PLAIN
+@pytest.mark.parametrize("low", [0, 1000, 100_000])
+@requirement(
+    "BaseProtocol.resume_writing/at-or-below-low-mark",
+    "WriteTransport.set_write_buffer_limits/zero-low-resumes-when-empty",
+)
+async def test_the_protocol_is_resumed_when_no_more_than_the_low_mark_is_left(
+    loop: AbstractEventLoop, stream: Carrier, low: int
+) -> None:
+    # Between the marks lies more than is sent at once, so that a buffer on its way down is seen there.
+    transport, protocol, peer = await stream.connect(Watching)
+    transport.set_write_buffer_limits(high=2 * MORE_THAN_BUFFERED, low=low)
+    for _ in range(2):
+        transport.write(b"x" * MUCH)
+        await peer.read(MUCH)
+        await until(loop, lambda: protocol.events[-1] == "resume")
+    assert protocol.events == ["made", *["pause", "resume"] * 2]
+    assert max(protocol.resumed_at) <= low
+
+
+@requirement(
+    "BaseProtocol.resume_writing/at-or-below-low-mark",
+    "WriteTransport.set_write_buffer_limits/zero-low-resumes-when-empty",
+)
+async def test_with_a_low_limit_of_zero_nothing_is_buffered_when_writing_resumes(
+    loop: AbstractEventLoop, stream: Carrier
+) -> None:
+    transport, protocol, peer = await stream.connect(Watching)
+    transport.set_write_buffer_limits(high=400_000, low=0)
+    reading = loop.create_task(peer.read(MUCH))
+    for _ in range(MUCH // 524_288):
+        await until(loop, lambda: protocol.events[-1] != "pause")
+        transport.write(b"x" * 262_144)
+        transport.write(b"x" * 262_144)
+    await reading
+    await until(loop, lambda: protocol.events[-1] != "pause")
+    assert set(protocol.resumed_at) <= {0}
+
+
+@OVER_PLAIN
+@requirement("WriteTransport.set_write_buffer_limits/zero-high-zeroes-low")
+async def test_with_a_high_limit_of_zero_any_buffered_byte_pauses(loop: AbstractEventLoop, stream: Carrier) -> None:
+    transport, protocol, peer = await stream.connect(Watching)
+    transport.set_write_buffer_limits(high=0)
+    assert transport.get_write_buffer_limits() == (0, 0)
+    for _ in range(2):
+        transport.write(b"x" * MUCH)
+        assert protocol.events[-1] == "pause"
+        await peer.read(MUCH)
+        await until(loop, lambda: protocol.events[-1] == "resume")
+    assert (protocol.events, protocol.resumed_at) == (["made", *["pause", "resume"] * 2], [0, 0])
+
+
+@requirement("WriteTransport.set_write_buffer_limits/zero-high-zeroes-low")
+async def test_a_high_limit_of_zero_alone_zeroes_both(stream: Carrier) -> None:
+    transport, _, _ = await stream.connect()
+    transport.set_write_buffer_limits(0)
+    assert transport.get_write_buffer_limits() == (0, 0)
+
+
+@OVER_PLAIN
+@requirement("WriteTransport.set_write_buffer_limits/governs-write-pausing")
+async def test_higher_limits_let_a_protocol_write_more_before_it_is_paused(stream: Carrier) -> None:
+    transport, protocol, _ = await stream.connect()
+    transport.set_write_buffer_limits(high=2 * MUCH)
+    transport.write(b"x" * MUCH)
+    assert protocol.events == ["made"]
+    transport.write(b"x" * 2 * MUCH)
+    assert protocol.events == ["made", "pause"]
+
+
+@requirement("WriteTransport.set_write_buffer_limits/governs-write-pausing")
+async def test_limits_set_on_a_filled_transport_pause_its_next_write(stream: Carrier) -> None:
+    transport, protocol, _ = await fill(stream)
+    transport.write(b"x" * MORE_THAN_BUFFERED)
+    assert protocol.events == ["made"]
+    transport.set_write_buffer_limits(high=10)
+    transport.write(b"x" * 100)
+    assert protocol.events == ["made", "pause"]
+
+
+@OVER_PLAIN
+@requirement(
+    "WriteTransport.set_write_buffer_limits/governs-write-pausing", "BaseProtocol.resume_writing/at-or-below-low-mark"
+)
+async def test_a_raised_low_limit_resumes_a_paused_protocol_earlier(loop: AbstractEventLoop, stream: Carrier) -> None:
+    transport, protocol, peer = await stream.connect(Watching)
+    transport.set_write_buffer_limits(high=10, low=0)
+    transport.write(b"x" * MUCH)
+    assert protocol.events == ["made", "pause"]
+    transport.set_write_buffer_limits(high=2 * MUCH, low=MUCH - MORE_THAN_BUFFERED)
+    await peer.read(2 * MORE_THAN_BUFFERED)
+    await until(loop, lambda: "resume" in protocol.events)
+    assert len(await peer.read(MUCH - 2 * MORE_THAN_BUFFERED)) == MORE_THAN_BUFFERED
+
+
+@OVER_PLAIN
+@requirement("BaseProtocol.resume_writing/paired-with-pause-writing", "BaseTransport.close/flushes-buffer-first")
+async def test_a_paused_protocol_that_closes_hears_nothing_after_the_end(
+    loop: AbstractEventLoop, stream: Carrier
+) -> None:
+    transport, protocol, peer = await stream.connect()
+    transport.write(b"x" * MUCH)
+    transport.close()
+    assert len(await peer.read_until_eof()) == MUCH
+    await until(loop, lambda: protocol.lost)
+    await turns(loop)
+    assert protocol.events[-1] == "lost"
+    assert protocol.events.count("resume") <= protocol.events.count("pause") == 1
+
+
+@requirement("BaseProtocol.connection_lost/last-callback", "BaseProtocol.resume_writing/paired-with-pause-writing")
+async def test_a_paused_protocol_that_aborts_hears_of_the_end_last(loop: AbstractEventLoop, stream: Carrier) -> None:
+    transport, protocol, _ = await stream.connect()
+    for _ in range(2):
+        transport.write(b"x" * MUCH)
+    transport.abort()
+    await until(loop, lambda: protocol.lost)
+    await turns(loop)
+    assert (protocol.events[:2], protocol.events[-1]) == (["made", "pause"], "lost")
+    assert protocol.events.count("resume") <= 1
+
+
+@OVER_BOTH
+@requirement("BaseProtocol.resume_writing/paired-with-pause-writing", "WriteTransport.write/fifo-order")
+async def test_a_protocol_can_write_while_it_is_told_to_pause_or_to_resume(stream: Carrier) -> None:
+    class Obstinate(Recorder):
+        def pause_writing(self) -> None:
+            super().pause_writing()
+            self.transport.write(b"<")
+
+        def resume_writing(self) -> None:
+            super().resume_writing()
+            self.transport.write(b">")
+
+    transport, protocol, peer = await stream.connect(Obstinate)
+    transport.set_write_buffer_limits(high=100_000, low=0)
+    for _ in range(2):
+        transport.write(b"x" * MUCH)
+    received = await peer.read(2 * MUCH + 2)
+    assert (received.count(b"x"), received.translate(None, b"x")) == (2 * MUCH, b"<>")
+    assert protocol.events == ["made", "pause", "resume"]
