@@ -25,12 +25,14 @@ from conformance.support.certificates import server_context, trusting_context
 from conformance.support.connections import NAME, Remote, TLSRemote, encrypted
 from conformance.support.peers import HOST
 from conformance.support.threads import beside, result_of
-from conformance.support.waiting import GENEROUS, turns, until
+from conformance.support.waiting import GENEROUS, POLL, turns, until
 
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop
+    from asyncio import AbstractEventLoop, Task
     from collections.abc import Coroutine
 
+# Looks at a socket that takes nothing more, until that counts as a standstill.
+LOOKS = 50
 UNIX = getattr(socket, "AF_UNIX", 0)
 
 
@@ -165,6 +167,20 @@ class StreamMaker:
 def readable(sock: Any, *, within: float = 0) -> bool:
     """Whether the kernel has something for ``sock`` that nobody has fetched, or gets it in ``within`` seconds."""
     return bool(select.select([sock.fileno()], [], [], within)[0])
+
+
+async def held_back(loop: AbstractEventLoop, sending: Task[Any], sock: Any) -> bool:
+    """Whether ``sending``, a task that sends through ``sock`` more than the kernel buffers, comes to a standstill.
+
+    A target that goes on reading lets it end: what it takes between two looks is more than a part in so many of that.
+    """
+    stuck = 0
+    while stuck < LOOKS and not sending.done():
+        resting = loop.create_future()
+        loop.call_later(POLL, resting.set_result, None)
+        await resting
+        stuck = 0 if select.select([], [sock.fileno()], [], 0)[1] else stuck + 1
+    return not sending.done()
 
 
 async def taken(loop: AbstractEventLoop, writer: Any) -> None:
