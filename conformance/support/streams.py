@@ -1,4 +1,4 @@
-"""Stream connections of every kind as ``open_connection()`` and its kin give them, each with a blocking socket behind it.
+"""Stream connections of every kind, made by ``open_connection()`` and its kin, each with a blocking socket behind it.
 
     reader, writer, peer = await streams.connect()
     writer.write(b"hello")
@@ -67,7 +67,9 @@ KINDS: dict[str, Kind] = {
 PLAIN_KINDS = tuple(name for name, kind in KINDS.items() if not kind.tls)
 """The kinds whose two directions can be closed one by one."""
 TLS_KINDS = tuple(name for name, kind in KINDS.items() if kind.tls)
-TCP_KINDS = tuple(name for name, kind in KINDS.items() if kind.family == socket.AF_INET and not kind.tls and not kind.pair)
+TCP_KINDS = tuple(
+    name for name, kind in KINDS.items() if kind.family == socket.AF_INET and not kind.tls and not kind.pair
+)
 """The kinds whose peer can break the connection off."""
 SERVED_KINDS = tuple(name for name, kind in KINDS.items() if kind.serves)
 

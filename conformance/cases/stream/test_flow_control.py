@@ -1,4 +1,4 @@
-"""Flow control both ways: ``drain()`` waits for a slow peer, and a reader that nobody reads from holds its peer back."""
+"""Flow control both ways: ``drain()`` waits for a slow peer, and an unread reader holds its peer back."""
 
 from __future__ import annotations
 
@@ -232,9 +232,7 @@ async def test_whatever_takes_the_unread_data_lets_the_peer_go_on(
 
 
 @requirement("StreamReader/pauses-transport-over-limit")
-async def test_the_end_is_not_lost_behind_data_that_nobody_read(
-    loop: AbstractEventLoop, streams: StreamMaker
-) -> None:
+async def test_the_end_is_not_lost_behind_data_that_nobody_read(loop: AbstractEventLoop, streams: StreamMaker) -> None:
     reader, writer, peer = await streams.connect(limit=LIMIT)
     sending = loop.create_task(peer.send(MUCH))
     await until(loop, lambda: not writer.transport.is_reading())

@@ -44,9 +44,7 @@ def test_open_connection_is_a_coroutine_function(aio: Any) -> None:
 @on_loops(PLAIN, DEBUG)
 @pytest.mark.parametrize("by_name", [False, True], ids=["by-position", "by-name"])
 @requirement("open_connection/accepts-documented-arguments")
-async def test_host_and_port_are_given_by_position_or_by_name(
-    loop: AbstractEventLoop, aio: Any, by_name: bool
-) -> None:
+async def test_host_and_port_are_given_by_position_or_by_name(loop: AbstractEventLoop, aio: Any, by_name: bool) -> None:
     with accepting(read_once) as peer:
         host, port = peer.address
         ends = await (aio.open_connection(host=host, port=port) if by_name else aio.open_connection(host, port))
@@ -175,7 +173,9 @@ async def test_a_handshake_that_takes_longer_than_its_timeout_is_given_up(loop: 
 
 
 @pytest.mark.parametrize("streams", TLS_KINDS, indirect=True)
-@requirement("open_connection/accepts-ssl-shutdown-timeout-keyword", "start_server/accepts-ssl-shutdown-timeout-keyword")
+@requirement(
+    "open_connection/accepts-ssl-shutdown-timeout-keyword", "start_server/accepts-ssl-shutdown-timeout-keyword"
+)
 async def test_a_goodbye_that_takes_longer_than_its_timeout_is_given_up(aio: Any, streams: StreamMaker) -> None:
     # The peer answers no goodbye, because it does not read.
     _, writer, _ = await streams.connect(ssl_shutdown_timeout=SOON)

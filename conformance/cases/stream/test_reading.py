@@ -187,9 +187,7 @@ async def test_readexactly_takes_its_bytes_out_of_many(streams: StreamMaker) -> 
 
 
 @requirement("StreamReader.readexactly/limit-does-not-apply")
-async def test_readexactly_returns_more_bytes_than_the_limit(
-    loop: AbstractEventLoop, streams: StreamMaker
-) -> None:
+async def test_readexactly_returns_more_bytes_than_the_limit(loop: AbstractEventLoop, streams: StreamMaker) -> None:
     reader, _, peer = await streams.connect(limit=16)
     reading = loop.create_task(reader.readexactly(len(MUCH)))
     await peer.send(MUCH)

@@ -155,9 +155,7 @@ async def test_readuntil_raises_with_what_there_is_when_the_end_comes_first(
 
 
 @requirement("StreamReader.readuntil/returns-data-through-separator", "StreamReader.feed_eof/marks-end-of-stream")
-async def test_what_is_complete_can_be_read_after_the_end(
-    loop: AbstractEventLoop, tcp_streams: StreamMaker
-) -> None:
+async def test_what_is_complete_can_be_read_after_the_end(loop: AbstractEventLoop, tcp_streams: StreamMaker) -> None:
     reader, writer, peer = await tcp_streams.connect()
     await peer.send(b"one;two;")
     await taken(loop, writer)

@@ -335,7 +335,7 @@ class EarlyClient:
 @SERVERS
 @requirement("StreamWriter.start_tls/takes-buffered-handshake")
 async def test_a_handshake_that_the_reader_has_buffered_is_not_lost(
-    loop: AbstractEventLoop, aio: Any, streams: StreamMaker
+    loop: AbstractEventLoop, streams: StreamMaker
 ) -> None:
     reader, writer, peer = await streams.connect()
     client = EarlyClient()

@@ -86,7 +86,7 @@ async def test_writelines_sends_within_the_call_what_can_be_sent(streams: Stream
 
 @on_loops(PLAIN, DEBUG)
 @requirement("StreamWriter.write/not-flow-controlled")
-async def test_any_amount_is_written_without_waiting(loop: AbstractEventLoop, streams: StreamMaker) -> None:
+async def test_any_amount_is_written_without_waiting(streams: StreamMaker) -> None:
     _, writer, peer = await streams.connect()
     for _ in range(3):
         writer.write(MUCH)
