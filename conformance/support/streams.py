@@ -83,6 +83,7 @@ class StreamMaker:
         self._aio = aio
         self._folder = tempfile.mkdtemp(prefix="conformance-")
         self._made: list[Streams] = []
+        self._servers: list[Any] = []
 
     async def connect(self, **options: Any) -> Streams:
         """Make a connection; ``options`` are keywords of the stream function."""
@@ -110,6 +111,8 @@ class StreamMaker:
             with suppress(Exception):
                 writer.transport.abort()
         self._made.clear()
+        for server in self._servers:
+            server.close()
         if not (self._loop.is_closed() or self._loop.is_running()):
             self._loop.run_until_complete(turns(self._loop, 3))
         shutil.rmtree(self._folder)
@@ -149,15 +152,14 @@ class StreamMaker:
     async def _accept(self, options: dict[str, Any]) -> tuple[Any, Any, socket.socket]:
         ends: list[tuple[Any, Any]] = []
         server = await self._serve(lambda *pair: ends.append(pair), options)
-        try:
-            theirs = socket.socket(self.kind.family)
-            theirs.connect(server.sockets[0].getsockname())
-            if self.kind.tls:
-                with ThreadPoolExecutor(1) as thread:
-                    theirs = await beside(self._loop, thread, partial(encrypted, theirs, server_side=False))
-            await until(self._loop, lambda: ends)
-        finally:
-            server.close()
+        # Closing it is no part of this: what becomes of its connections then has cases of its own.
+        self._servers.append(server)
+        theirs = socket.socket(self.kind.family)
+        theirs.connect(server.sockets[0].getsockname())
+        if self.kind.tls:
+            with ThreadPoolExecutor(1) as thread:
+                theirs = await beside(self._loop, thread, partial(encrypted, theirs, server_side=False))
+        await until(self._loop, lambda: ends)
         return (*ends[0], theirs)
 
     async def _serve(self, callback: Any, options: dict[str, Any]) -> Any:

@@ -327,7 +327,10 @@ class EarlyClient:
                 break
             except ssl.SSLWantReadError:
                 sock.sendall(self._outgoing.read())
-                self._incoming.write(sock.recv(CHUNK))
+                answer = sock.recv(CHUNK)
+                if not answer:
+                    raise ConnectionError("the server has gone") from None
+                self._incoming.write(answer)
         self._tls.write(data)
         sock.sendall(self._outgoing.read())
 
@@ -335,15 +338,14 @@ class EarlyClient:
 @SERVERS
 @requirement("StreamWriter.start_tls/takes-buffered-handshake")
 async def test_a_handshake_that_the_reader_has_buffered_is_not_lost(
-    loop: AbstractEventLoop, streams: StreamMaker
+    loop: AbstractEventLoop, aio: Any, streams: StreamMaker
 ) -> None:
     reader, writer, peer = await streams.connect()
     client = EarlyClient()
     await peer.send(b"PROXY\r\n" + client.hello)
     await taken(loop, writer)
     assert await reader.readline() == b"PROXY\r\n"
-    sending = loop.create_task(peer.do(lambda: client.send(peer.sock, b"secret")))
-    starting = loop.create_task(writer.start_tls(server_context()))
-    await until(loop, starting.done)
-    await sending
+    sending = peer.do(lambda: client.send(peer.sock, b"secret"))
+    starting = aio.wait_for(writer.start_tls(server_context()), GENEROUS)
+    assert await aio.gather(sending, starting, return_exceptions=True) == [None, None]
     assert await reader.readexactly(6) == b"secret"
