@@ -1,4 +1,4 @@
-"""What the suite's cases leave open: streams across loops and namespaces, and what no documentation promises of them."""
+"""What the suite leaves open: streams across loops and namespaces, and what no documentation promises of them."""
 
 from __future__ import annotations
 
@@ -173,7 +173,10 @@ async def test_a_longer_separator_is_counted_with_its_own_length(aio: Any) -> No
 async def test_a_servers_writer_that_is_forgotten_is_closed_with_a_resourcewarning(aio: Any) -> None:
     called: list[int] = []
     server = await aio.start_server(lambda *_: called.append(1), HOST, 0)
-    with pytest.warns(ResourceWarning), socket.create_connection(server.sockets[0].getsockname(), 10) as peer:
+    with (  # noqa: PT031 - forgetting takes two steps
+        pytest.warns(ResourceWarning),
+        socket.create_connection(server.sockets[0].getsockname(), 10) as peer,
+    ):
         await until(lambda: bool(called))
         gc.collect()
         assert await in_thread(peer.recv, 1) == b""
