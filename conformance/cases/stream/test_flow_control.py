@@ -75,7 +75,7 @@ async def test_drain_returns_at_the_low_mark_and_neither_before_nor_long_after(
     assert await waits(loop, draining)
     while transport.get_write_buffer_size() > LOW:
         assert draining.done() is False
-        await peer.read(STEP)
+        await peer.read(4 * STEP)
         await turns(loop)
     await until(loop, draining.done)
     # A socket pair's own buffers take far less than what lies between the low mark and none.
