@@ -194,6 +194,15 @@ async def taken(loop: AbstractEventLoop, writer: Any) -> None:
     await turns(loop, 3)
 
 
+async def check_limit(aio: Any, made: Streams, limit: int) -> None:
+    """Fail unless ``limit`` is the number of bytes that the reader lets stand before a separator."""
+    reader, _, peer = made
+    await peer.send(b"x" * limit + b";" + b"x" * (limit + 1) + b";")
+    assert len(await reader.readuntil(b";")) == limit + 1
+    with pytest.raises(aio.LimitOverrunError):
+        await reader.readuntil(b";")
+
+
 def at_once(coroutine: Coroutine[Any, Any, Any]) -> Any:
     """What ``coroutine`` returns without ever waiting; fails when it gives way to the loop."""
     try:

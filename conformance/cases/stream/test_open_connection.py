@@ -13,7 +13,7 @@ from conformance.support.certificates import over_tls, trusting_context
 from conformance.support.connections import NAME
 from conformance.support.marks import DEBUG, PLAIN, on_loops, requirement
 from conformance.support.peers import HOST, accepting, read_once, read_until_eof, refusing_port
-from conformance.support.streams import TLS_KINDS, handed_to
+from conformance.support.streams import TLS_KINDS, check_limit, handed_to
 from conformance.support.waiting import GENEROUS
 
 if TYPE_CHECKING:
@@ -81,11 +81,8 @@ async def test_connections_do_not_share_what_comes(tcp_streams: StreamMaker) -> 
 async def test_the_limit_of_the_reader_is_the_one_given_or_64_kib(
     aio: Any, tcp_streams: StreamMaker, options: dict[str, int], limit: int
 ) -> None:
-    reader, _, peer = await tcp_streams.connect(**options)
-    await peer.send(b"x" * limit + b";" + b"x" * (limit + 1) + b";")
-    assert len(await reader.readuntil(b";")) == limit + 1
-    with pytest.raises(aio.LimitOverrunError):
-        await reader.readuntil(b";")
+    made = await tcp_streams.connect(**options)
+    await check_limit(aio, made, limit)
 
 
 @requirement("open_connection/passes-arguments-through")

@@ -14,7 +14,7 @@ import pytest
 from conformance.support.connections import Remote
 from conformance.support.marks import DEBUG, EAGER, PLAIN, on_loops, requirement
 from conformance.support.peers import HOST
-from conformance.support.streams import SERVED_KINDS, handed_to
+from conformance.support.streams import SERVED_KINDS, check_limit, handed_to
 from conformance.support.waiting import GENEROUS, turns, until
 
 if TYPE_CHECKING:
@@ -314,11 +314,8 @@ async def test_an_error_of_the_task_is_reported_and_the_server_goes_on(
 async def test_the_limit_of_every_reader_is_the_one_given_or_64_kib(
     aio: Any, streams: StreamMaker, options: dict[str, int], limit: int
 ) -> None:
-    reader, _, peer = await streams.connect(**options)
-    await peer.send(b"x" * limit + b";" + b"x" * (limit + 1) + b";")
-    assert len(await reader.readuntil(b";")) == limit + 1
-    with pytest.raises(aio.LimitOverrunError):
-        await reader.readuntil(b";")
+    made = await streams.connect(**options)
+    await check_limit(aio, made, limit)
 
 
 @requirement("start_server/accepts-handshake-and-serving-keywords")

@@ -14,7 +14,7 @@ from conformance.support.certificates import server_context, trusting_context
 from conformance.support.connections import NAME, Remote
 from conformance.support.marks import DEBUG, PLAIN, on_loops, requirement
 from conformance.support.peers import accepting, read_once, read_until_eof, refusing_path, socket_path
-from conformance.support.streams import handed_to
+from conformance.support.streams import check_limit, handed_to
 from conformance.support.waiting import GENEROUS, turns, until
 
 if TYPE_CHECKING:
@@ -124,11 +124,8 @@ async def test_a_path_on_which_nobody_listens_is_refused(aio: Any, stale: bool) 
 async def test_the_limit_of_the_reader_is_the_one_given_or_64_kib(
     aio: Any, streams: StreamMaker, options: dict[str, int], limit: int
 ) -> None:
-    reader, _, peer = await streams.connect(**options)
-    await peer.send(b"x" * limit + b";" + b"x" * (limit + 1) + b";")
-    assert len(await reader.readuntil(b";")) == limit + 1
-    with pytest.raises(aio.LimitOverrunError):
-        await reader.readuntil(b";")
+    made = await streams.connect(**options)
+    await check_limit(aio, made, limit)
 
 
 @requirement("open_unix_connection/accepts-documented-arguments")
