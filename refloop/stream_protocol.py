@@ -104,8 +104,8 @@ class StreamReaderProtocol(FlowControl):
         self._reader = stream_reader
         self._client_connected = client_connected_cb
         self._transport: Any = None
-        # A server's callback need not keep its writer or its task: both live as long as the connection.
-        self._writer: StreamWriter | None = None
+        # A server's callback need not keep its task: it lives as long as the connection. Its writer is its own affair,
+        # which closes the connection when it is forgotten.
         self._task: Any = None
 
     @property
@@ -119,8 +119,12 @@ class StreamReaderProtocol(FlowControl):
         self._reader.set_transport(transport)
         if self._client_connected is None:
             return
-        self._writer = StreamWriter(transport, self, self._reader, self._loop)
-        served = self._client_connected(self._reader, self._writer)
+        writer = StreamWriter(transport, self, self._reader, self._loop)
+        try:
+            served = self._client_connected(self._reader, writer)
+        except Exception as error:
+            self._give_up(error)
+            return
         if iscoroutine(served):
             self._task = self._loop.create_task(served)
             self._task.add_done_callback(self._served)
@@ -130,14 +134,22 @@ class StreamReaderProtocol(FlowControl):
         if task.cancelled():
             self._transport.close()
         elif task.exception() is not None:
-            self._loop.call_exception_handler(
-                {
-                    "message": "Unhandled exception in client_connected_cb",
-                    "exception": task.exception(),
-                    "transport": self._transport,
-                }
-            )
-            self._transport.close()
+            self._give_up(task.exception())
+
+    def _give_up(self, error: BaseException) -> None:
+        """Report what the callback raised and close the connection, which nobody serves."""
+        self._loop.call_exception_handler(
+            {
+                "message": "Unhandled exception in client_connected_cb",
+                "exception": error,
+                "transport": self._transport,
+            }
+        )
+        self._transport.close()
+
+    def take_unread(self) -> bytes:
+        """Remove and return what the reader has buffered: the peer may have begun its TLS handshake unasked."""
+        return self._reader.take_unread()
 
     def replace_transport(self, transport: Any) -> None:
         """Go on with another transport, as after `start_tls()`."""
@@ -160,4 +172,4 @@ class StreamReaderProtocol(FlowControl):
         else:
             self._reader.set_exception(exc)
         super().connection_lost(exc)
-        self._writer = self._task = None
+        self._task = None

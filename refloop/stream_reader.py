@@ -54,8 +54,14 @@ class StreamReader:
         self._transport = transport
 
     def _replace_transport(self, transport: Any) -> None:
-        """Go on with another transport, as after `start_tls()`."""
+        """Go on with another transport, as after `start_tls()`; too much unread data holds that one back as well."""
         self._transport = transport
+        if self._paused:
+            transport.pause_reading()
+
+    def take_unread(self) -> bytes:
+        """Remove and return all that is buffered: it is somebody else's to read."""
+        return self._take(len(self._buffer))
 
     def feed_data(self, data: bytes | bytearray | memoryview) -> None:
         """Append `data` to the buffer and wake who waits for it.
@@ -169,7 +175,8 @@ class StreamReader:
         r"""Return the data up to and including `separator`, or the first of several to be complete.
 
         `IncompleteReadError`, with what there is, when the stream ends before; the buffer is empty then.
-        `LimitOverrunError` when the data before the separator is longer than the limit; it stays in the buffer.
+        `LimitOverrunError` when the data before the separator is longer than the limit; it stays in the buffer. Of
+        several separators that are complete at once, the shortest counts: `\n` rather than `\r\n`.
         `ValueError` for an empty separator.
 
         Keeps: StreamReader.readuntil/accepts-separator, StreamReader.readuntil/accepts-separator-tuple,
@@ -181,18 +188,18 @@ class StreamReader:
         separators = separator if isinstance(separator, tuple) else (separator,)
         if not separators:
             raise ValueError("Separator should contain at least one element")
-        shortest, longest = min(map(len, separators)), max(map(len, separators))
-        if shortest == 0:
+        if not all(separators):
             raise ValueError("Separator should be at least one-byte string")
         self._raise_stored()
+        longest = max(map(len, separators))
         # A separator can begin no earlier than here: what stands before has been searched.
         searched = 0
         while True:
-            end = _end_of_first(self._buffer, separators, searched)
-            if end is not None:
-                length = end - shortest
-                if length > self._limit:
-                    raise LimitOverrunError("Separator is found, but chunk is longer than limit", length)
+            match = _first_match(self._buffer, separators, searched)
+            if match is not None:
+                start, end = match
+                if start > self._limit:
+                    raise LimitOverrunError("Separator is found, but chunk is longer than limit", start)
                 return self._take(end)
             searched = max(0, len(self._buffer) + 1 - longest)
             if searched > self._limit:
@@ -269,7 +276,8 @@ class StreamReader:
         return f"<{' '.join(words)}>"
 
 
-def _end_of_first(buffer: bytearray, separators: Iterable[bytes], start: int) -> int | None:
-    """Return where the separator that is complete first ends; None if there is none from `start` on."""
-    ends = [found + len(one) for one in separators if (found := buffer.find(one, start)) >= 0]
-    return min(ends, default=None)
+def _first_match(buffer: bytearray, separators: Iterable[bytes], start: int) -> tuple[int, int] | None:
+    """Return where the separator that is complete first begins and ends; None if there is none from `start` on."""
+    matches = [(found, found + len(one)) for one in separators if (found := buffer.find(one, start)) >= 0]
+    # Of those that end together, the shortest begins last.
+    return min(matches, key=lambda match: (match[1], -match[0]), default=None)

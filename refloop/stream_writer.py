@@ -124,7 +124,8 @@ class StreamWriter:
         """Encrypt the connection from here on; this writer and its reader carry on.
 
         `server_hostname` is matched against the server's certificate; `ValueError` when the context demands that and it
-        is missing. Timeouts in seconds: 60 for the handshake and 30 for the shutdown, if they are None.
+        is missing; `ConnectionResetError` when the connection is closing. Timeouts in seconds: 60 for the handshake and
+        30 for the shutdown, if they are None.
 
         Keeps: StreamWriter.start_tls/accepts-documented-arguments, StreamWriter.start_tls/upgrades-to-tls,
         StreamWriter.start_tls/rejects-missing-server-hostname, StreamWriter.start_tls/keeps-reader-and-writer,
@@ -136,7 +137,7 @@ class StreamWriter:
         if not serves and sslcontext.check_hostname and not server_hostname:
             raise ValueError("start_tls() needs server_hostname when the context checks host names")
         await self.drain()
-        self._transport = await self._loop.start_tls(
+        transport = await self._loop.start_tls(
             self._transport,
             self._protocol,
             sslcontext,
@@ -145,7 +146,10 @@ class StreamWriter:
             ssl_handshake_timeout=ssl_handshake_timeout,
             ssl_shutdown_timeout=ssl_shutdown_timeout,
         )
-        self._protocol.replace_transport(self._transport)
+        if transport is None:
+            raise ConnectionResetError("The connection is closing, so that TLS cannot begin on it")
+        self._transport = transport
+        self._protocol.replace_transport(transport)
 
     def __del__(self) -> None:
         """Close what its owner forgot, with a `ResourceWarning`.

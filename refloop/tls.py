@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refloop.identity import Transport
 from refloop.spawning import TaskMaking
+from refloop.stream_protocol import StreamReaderProtocol
 from refloop.streamtransports import SocketTransport
 from refloop.tlsengine import Engine
 from refloop.tlstransport import ROOM, TLSTransport
@@ -120,12 +121,16 @@ def begin_tls_over(
 ) -> Future[Transport]:
     """Begin TLS over any stream transport, whose protocol has been `protocol` so far; see `begin_tls()`."""
     made: Future[Transport] = loop.create_future()
+    engine = Engine(options.context, server_side, options.server_hostname)
+    if server_side and isinstance(protocol, StreamReaderProtocol):
+        # The client may have begun the handshake before it was asked to, and its bytes stand in the reader.
+        engine.receive(protocol.take_unread())
     # The server that accepted the connection is to close it as TLS is closed.
     server = getattr(transport, "_server", None)
     layer = TLSTransport(
         loop,
         protocol,
-        Engine(options.context, server_side, options.server_hostname),
+        engine,
         made,
         announce=False,
         handshake_timeout=options.handshake_timeout,

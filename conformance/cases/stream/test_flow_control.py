@@ -1,0 +1,242 @@
+"""Flow control both ways: ``drain()`` waits for a slow peer, and an unread reader holds its peer back."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from conformance.support.marks import DEBUG, PLAIN, on_loops, requirement
+from conformance.support.peers import MORE_THAN_BUFFERED
+from conformance.support.streams import PLAIN_KINDS, TCP_KINDS, at_once, taken
+from conformance.support.waiting import turns, until
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop, Task
+    from collections.abc import Callable
+
+    from conformance.support.streams import StreamMaker
+
+MUCH = b"x" * MORE_THAN_BUFFERED
+# Marks that lie between the size of a socket pair's buffers and what is written to it.
+HIGH, LOW = 3 * 1024 * 1024, 2 * 1024 * 1024
+STEP = 64 * 1024
+# A reader's limit below any socket buffer.
+LIMIT = 1024
+
+# In pieces: what TLS has encrypted counts no more as its own buffer, be it ever so much.
+WRITES: dict[str, Callable[[Any], object]] = {
+    "write": lambda writer: [writer.write(MUCH[:STEP]) for _ in range(0, len(MUCH), STEP)],
+    "writelines": lambda writer: [writer.writelines([MUCH[:STEP]] * 2) for _ in range(0, len(MUCH), 2 * STEP)],
+}
+
+
+async def waits(loop: AbstractEventLoop, task: Task[Any]) -> bool:
+    """Whether ``task`` has not ended though all that was ready has run."""
+    await turns(loop, 20)
+    return not task.done()
+
+
+@requirement("StreamWriter.drain/is-coroutine")
+def test_drain_is_a_coroutine_function_without_parameters(aio: Any) -> None:
+    assert inspect.iscoroutinefunction(aio.StreamWriter.drain) is True
+    assert list(inspect.signature(aio.StreamWriter.drain).parameters) == ["self"]
+
+
+@on_loops(PLAIN, DEBUG)
+@pytest.mark.parametrize("how", WRITES)
+@requirement("StreamWriter.drain/waits-until-low-mark", "StreamWriter.drain/lets-loop-flush-data")
+async def test_drain_waits_while_the_buffer_is_too_full_and_the_loop_sends(
+    loop: AbstractEventLoop, streams: StreamMaker, how: str
+) -> None:
+    _, writer, peer = await streams.connect()
+    low, _ = writer.transport.get_write_buffer_limits()
+    WRITES[how](writer)
+    draining = loop.create_task(writer.drain())
+    assert await waits(loop, draining)
+    reading = loop.create_task(peer.read(len(MUCH)))
+    assert await draining is None
+    assert writer.transport.get_write_buffer_size() <= low
+    assert await reading == MUCH
+
+
+@on_loops(PLAIN, DEBUG)
+@pytest.mark.parametrize("streams", ["socketpair"], indirect=True)
+@requirement("StreamWriter.drain/waits-until-low-mark")
+async def test_drain_returns_at_the_low_mark_and_neither_before_nor_long_after(
+    loop: AbstractEventLoop, streams: StreamMaker
+) -> None:
+    _, writer, peer = await streams.connect()
+    transport = writer.transport
+    transport.set_write_buffer_limits(high=HIGH, low=LOW)
+    writer.write(MUCH)
+    draining = loop.create_task(writer.drain())
+    assert await waits(loop, draining)
+    while transport.get_write_buffer_size() > LOW:
+        assert draining.done() is False
+        await peer.read(4 * STEP)
+        await turns(loop)
+    await until(loop, draining.done)
+    # A socket pair's own buffers take far less than what lies between the low mark and none.
+    assert 0 < transport.get_write_buffer_size() <= LOW
+
+
+@pytest.mark.parametrize("streams", ["socketpair"], indirect=True)
+@requirement("StreamWriter.drain/waits-until-low-mark")
+async def test_drain_waits_above_the_high_mark_only(loop: AbstractEventLoop, streams: StreamMaker) -> None:
+    _, writer, peer = await streams.connect()
+    writer.transport.set_write_buffer_limits(high=HIGH, low=LOW)
+    writer.write(MUCH[:HIGH])
+    draining = loop.create_task(writer.drain())
+    assert not await waits(loop, draining)
+    writer.write(MUCH)
+    draining = loop.create_task(writer.drain())
+    assert await waits(loop, draining)
+    assert len(await peer.read(HIGH + len(MUCH))) == HIGH + len(MUCH)
+    await draining
+
+
+@on_loops(PLAIN, DEBUG)
+@requirement("StreamWriter.drain/waits-until-low-mark")
+async def test_everybody_who_waits_in_drain_goes_on(
+    loop: AbstractEventLoop, aio: Any, tcp_streams: StreamMaker
+) -> None:
+    _, writer, peer = await tcp_streams.connect()
+    writer.write(MUCH)
+    drains = [loop.create_task(writer.drain()) for _ in range(3)]
+    await turns(loop)
+    drains[1].cancel()
+    await aio.wait([drains[1]])
+    assert [drain.done() for drain in drains] == [False, True, False]
+    reading = loop.create_task(peer.read(len(MUCH)))
+    assert [await drains[0], await drains[2]] == [None, None]
+    assert await reading == MUCH
+
+
+@requirement("StreamWriter.drain/waits-until-low-mark")
+async def test_drain_waits_as_often_as_the_buffer_is_too_full(
+    loop: AbstractEventLoop, tcp_streams: StreamMaker
+) -> None:
+    _, writer, peer = await tcp_streams.connect()
+    for _ in range(3):
+        writer.write(MUCH)
+        draining = loop.create_task(writer.drain())
+        assert await waits(loop, draining)
+        assert await peer.read(len(MUCH)) == MUCH
+        await draining
+
+
+@requirement("StreamWriter.drain/returns-immediately-when-idle")
+async def test_drain_returns_when_nothing_is_to_be_sent(loop: AbstractEventLoop, streams: StreamMaker) -> None:
+    _, writer, _ = await streams.connect()
+    assert await writer.drain() is None
+    writer.write(b"a little")
+    draining = loop.create_task(writer.drain())
+    assert not await waits(loop, draining)
+
+
+@requirement("StreamWriter.drain/skips-yield-below-mark")
+async def test_drain_below_the_mark_does_not_give_way_to_the_loop(streams: StreamMaker) -> None:
+    _, writer, _ = await streams.connect()
+    assert at_once(writer.drain()) is None
+    writer.write(b"a little")
+    assert at_once(writer.drain()) is None
+
+
+@on_loops(PLAIN, DEBUG)
+@pytest.mark.parametrize("streams", TCP_KINDS, indirect=True)
+@requirement("StreamWriter.drain/raises-on-lost-connection")
+async def test_everybody_who_waits_in_drain_learns_that_the_connection_is_lost(
+    loop: AbstractEventLoop, aio: Any, streams: StreamMaker
+) -> None:
+    _, writer, peer = await streams.connect()
+    writer.write(MUCH)
+    drains = [loop.create_task(writer.drain()) for _ in range(2)]
+    assert await waits(loop, drains[0])
+    await peer.reset()
+    outcomes = await aio.gather(*drains, return_exceptions=True)
+    assert [isinstance(outcome, ConnectionError) for outcome in outcomes] == [True, True]
+
+
+@pytest.mark.parametrize("streams", TCP_KINDS, indirect=True)
+@requirement("StreamWriter.drain/raises-on-lost-connection")
+async def test_drain_raises_after_the_connection_was_lost(loop: AbstractEventLoop, streams: StreamMaker) -> None:
+    _, writer, peer = await streams.connect()
+    await peer.reset()
+    await until(loop, writer.is_closing)
+    for _ in range(2):
+        with pytest.raises(ConnectionError):
+            await writer.drain()
+
+
+@pytest.mark.parametrize("streams", PLAIN_KINDS, indirect=True)
+@requirement("StreamWriter.drain/raises-on-lost-connection")
+async def test_drain_of_a_stream_that_was_closed_raises_once_the_connection_is_gone(streams: StreamMaker) -> None:
+    _, writer, peer = await streams.connect()
+    writer.close()
+    assert await peer.read_until_eof() == b""
+    # Which of the calls is the first to raise is left open: each gives way to the loop, which has something to do.
+    with pytest.raises(ConnectionError):  # noqa: PT012
+        for _ in range(100):
+            await writer.drain()
+
+
+@on_loops(PLAIN, DEBUG)
+@requirement("StreamReader/pauses-transport-over-limit")
+async def test_a_peer_is_held_back_while_nobody_reads_and_goes_on_when_somebody_does(
+    loop: AbstractEventLoop, streams: StreamMaker
+) -> None:
+    reader, writer, peer = await streams.connect(limit=LIMIT)
+    sending = loop.create_task(peer.send(MUCH))
+    await until(loop, lambda: not writer.transport.is_reading())
+    assert sending.done() is False
+    assert await reader.readexactly(len(MUCH)) == MUCH
+    await sending
+    await until(loop, writer.transport.is_reading)
+
+
+@requirement("StreamReader/pauses-transport-over-limit")
+async def test_a_reader_within_its_limit_does_not_hold_its_peer_back(
+    loop: AbstractEventLoop, tcp_streams: StreamMaker
+) -> None:
+    reader, writer, peer = await tcp_streams.connect(limit=LIMIT)
+    await peer.send(b"x" * LIMIT)
+    await taken(loop, writer)
+    assert writer.transport.is_reading() is True
+    assert len(await reader.read(LIMIT)) == LIMIT
+
+
+@pytest.mark.parametrize("how", ["read", "readexactly", "readline", "readuntil"])
+@requirement("StreamReader/pauses-transport-over-limit")
+async def test_whatever_takes_the_unread_data_lets_the_peer_go_on(
+    loop: AbstractEventLoop, tcp_streams: StreamMaker, how: str
+) -> None:
+    reader, writer, peer = await tcp_streams.connect(limit=LIMIT)
+    reads = {
+        "read": lambda: reader.read(100),
+        "readexactly": lambda: reader.readexactly(100),
+        "readline": reader.readline,
+        "readuntil": lambda: reader.readuntil(b"x\n"),
+    }
+    line = b"x" * 99 + b"\n"
+    sending = loop.create_task(peer.send(line * (STEP // 10)))
+    for _ in range(2):
+        await until(loop, lambda: not writer.transport.is_reading())
+        while not writer.transport.is_reading():
+            assert await reads[how]() == line
+    assert len(await reader.readexactly(STEP)) == STEP
+    sending.cancel()
+    peer.clean_up()
+    await turns(loop)
+
+
+@requirement("StreamReader/pauses-transport-over-limit")
+async def test_the_end_is_not_lost_behind_data_that_nobody_read(loop: AbstractEventLoop, streams: StreamMaker) -> None:
+    reader, writer, peer = await streams.connect(limit=LIMIT)
+    sending = loop.create_task(peer.send(MUCH))
+    await until(loop, lambda: not writer.transport.is_reading())
+    reading = loop.create_task(reader.read())
+    await sending
+    await peer.end()
+    assert await reading == MUCH
