@@ -11,6 +11,7 @@ promise is kept here: `loop=` arguments (until 3.9), `await lock` and `with (yie
 from __future__ import annotations
 
 import gc
+import inspect
 import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
@@ -19,7 +20,7 @@ import refloop
 from refloop import conditions, current, flags, introspection, locks, queues, semaphores, tasks
 from refloop.binding import LoopBound
 from refloop.generators import coroutine
-from refloop.identity import get_running_loop
+from refloop.identity import SubprocessTransport, get_running_loop
 from refloop.waiting import AsCompleted
 
 if TYPE_CHECKING:
@@ -33,6 +34,15 @@ def _warn(what: str) -> None:
     warnings.warn(f"{what} is deprecated and gone from later versions", DeprecationWarning, stacklevel=3)
 
 
+def _with_loop(told: Callable[..., Any]) -> inspect.Signature:
+    """Return the signature of `told` with the keyword `loop`, for `help()` and whoever else asks how to call it."""
+    signature = inspect.signature(told)
+    parameters = list(signature.parameters.values())
+    last = len(parameters) - (parameters[-1:] != [] and parameters[-1].kind is inspect.Parameter.VAR_KEYWORD)
+    parameters.insert(last, inspect.Parameter("loop", inspect.Parameter.KEYWORD_ONLY, default=None))
+    return signature.replace(parameters=parameters)
+
+
 # Objects that are told their loop
 
 
@@ -42,6 +52,15 @@ class _TakesLoop(LoopBound):
     Keeps: explicit-loop-argument-sync-queue/loop-keyword-selects-loop,
     explicit-loop-argument-sync-queue/loop-keyword-warns.
     """
+
+    __signature__: inspect.Signature
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # A subclass that a program makes may take what it likes.
+        if cls.__module__ == __name__:
+            newest: Any = super(_TakesLoop, cls).__init__
+            cls.__signature__ = _with_loop(newest.__get__(cls))
 
     def __init__(self, *args: Any, loop: AbstractEventLoop | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -126,20 +145,20 @@ def gather(*aws: Any, loop: AbstractEventLoop | None = None, return_exceptions: 
     return refloop.gather(*(futures[id(awaitable)] for awaitable in aws), return_exceptions=return_exceptions)
 
 
-def shield(arg: Any, *, loop: AbstractEventLoop | None = None) -> Future[Any]:
+def shield(aw: Any, *, loop: AbstractEventLoop | None = None) -> Future[Any]:
     """`refloop.shield()`, in `loop`."""
     if loop is None:
-        return refloop.shield(arg)
+        return refloop.shield(aw)
     _warn("the loop argument")
-    return refloop.shield(refloop.ensure_future(arg, loop=loop))
+    return refloop.shield(refloop.ensure_future(aw, loop=loop))
 
 
-def as_completed(fs: Any, *, loop: AbstractEventLoop | None = None, timeout: float | None = None) -> AsCompleted[Any]:
+def as_completed(aws: Any, *, loop: AbstractEventLoop | None = None, timeout: float | None = None) -> AsCompleted[Any]:
     """`refloop.as_completed()`, in `loop`."""
     if loop is None:
-        return refloop.as_completed(fs, timeout=timeout)
+        return refloop.as_completed(aws, timeout=timeout)
     _warn("the loop argument")
-    return AsCompleted(fs, timeout, loop)
+    return AsCompleted(aws, timeout, loop)
 
 
 def _takes_loop(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -158,15 +177,16 @@ def _takes_loop(function: Callable[..., Any]) -> Callable[..., Any]:
 
     call.__name__ = call.__qualname__ = function.__name__
     call.__doc__ = f"`refloop.{function.__name__}()`, in `loop`."
+    vars(call)["__signature__"] = _with_loop(function)
     return call
 
 
-async def _wait(fs: Any, *, timeout: float | None = None, return_when: str = refloop.ALL_COMPLETED) -> Any:
+async def _wait(aws: Any, *, timeout: float | None = None, return_when: str = refloop.ALL_COMPLETED) -> Any:
     """`refloop.wait()`, which until 3.10 made tasks of coroutines.
 
     Keeps: wait/wraps-coroutines-in-tasks, wait/warns-on-coroutine-arguments.
     """
-    awaitables = set(fs)
+    awaitables = set(aws)
     if any(refloop.iscoroutine(awaitable) for awaitable in awaitables):
         _warn("giving coroutines to wait()")
     futures = {refloop.ensure_future(awaitable) for awaitable in awaitables}
@@ -180,6 +200,8 @@ wait = _takes_loop(_wait)
 wait_for = _takes_loop(refloop.wait_for)
 open_connection = _takes_loop(refloop.open_connection)
 start_server = _takes_loop(refloop.start_server)
+create_subprocess_exec = _takes_loop(refloop.create_subprocess_exec)
+create_subprocess_shell = _takes_loop(refloop.create_subprocess_shell)
 if hasattr(refloop, "open_unix_connection"):
     open_unix_connection = _takes_loop(refloop.open_unix_connection)
     start_unix_server = _takes_loop(refloop.start_unix_server)
@@ -222,9 +244,13 @@ class Task(tasks.Task[Any], metaclass=_TaskType):
         return introspection.current_task(current.get_event_loop() if loop is None else loop)
 
 
+# Documented by this name in 3.6 only.
+BaseSubprocessTransport = SubprocessTransport
+
+
 def __getattr__(name: str) -> Any:
     """Give everything else that refloop has; `async`, a keyword by now, is reached by `getattr()` only."""
     return getattr(refloop, name)
 
 
-__all__ = [*refloop.__all__, "coroutine"]
+__all__ = [*refloop.__all__, "BaseSubprocessTransport", "coroutine"]
