@@ -59,7 +59,7 @@ class _TakesLoop(LoopBound):
         super().__init_subclass__(**kwargs)
         # A subclass that a program makes may take what it likes.
         if cls.__module__ == __name__:
-            newest: Any = super(_TakesLoop, cls).__init__
+            newest: Any = super().__init__
             cls.__signature__ = _with_loop(newest.__get__(cls))
 
     def __init__(self, *args: Any, loop: AbstractEventLoop | None = None, **kwargs: Any) -> None:
