@@ -5,22 +5,24 @@
 Where the newest documentation says that something raises `TypeError` or is gone, `refloop` does as it says. The older
 promise is kept here: `loop=` arguments (until 3.9), `await lock` and `with (yield from lock)` (until 3.8), `@coroutine`
 (until 3.10), coroutines given to `wait()` (until 3.10), `Task.all_tasks()` and `Task.current_task()` (until 3.8),
-`async` (3.6). Each emits the `DeprecationWarning` that was documented with it.
+`async` (3.6), a loop that `get_event_loop()` makes for the main thread (until 3.13). Each emits the
+`DeprecationWarning` that was documented with it.
 """
 
 from __future__ import annotations
 
 import gc
 import inspect
+import threading
 import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 import refloop
-from refloop import conditions, current, flags, introspection, locks, queues, semaphores, tasks
+from refloop import conditions, current, flags, identity, introspection, locks, policies, queues, semaphores, tasks
 from refloop.binding import LoopBound
 from refloop.generators import coroutine
-from refloop.identity import SubprocessTransport, get_running_loop
+from refloop.identity import SubprocessTransport, _get_running_loop, get_running_loop
 from refloop.waiting import AsCompleted
 
 if TYPE_CHECKING:
@@ -30,8 +32,8 @@ if TYPE_CHECKING:
     from refloop.identity import AbstractEventLoop
 
 
-def _warn(what: str) -> None:
-    warnings.warn(f"{what} is deprecated and gone from later versions", DeprecationWarning, stacklevel=3)
+def _warn(what: str, *, stacklevel: int = 3) -> None:
+    warnings.warn(f"{what} is deprecated and gone from later versions", DeprecationWarning, stacklevel=stacklevel)
 
 
 def _with_loop(told: Callable[..., Any]) -> inspect.Signature:
@@ -207,17 +209,57 @@ if hasattr(refloop, "open_unix_connection"):
     start_unix_server = _takes_loop(refloop.start_unix_server)
 
 
+class _OldClass(type):
+    """Makes every instance of the class that the old one stands for an instance of it, whoever made it."""
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        if cls.__module__ == __name__:
+            return isinstance(instance, cls.__bases__)
+        return super().__instancecheck__(instance)
+
+
+# Policies
+
+
+class AbstractEventLoopPolicy(identity.AbstractEventLoopPolicy, metaclass=_OldClass):  # type: ignore[metaclass]
+    """The base class of policies, with child watchers, as documented until 3.13."""
+
+    def get_child_watcher(self) -> Any:
+        """Return the policy's child watcher."""
+        raise NotImplementedError
+
+    def set_child_watcher(self, watcher: Any) -> None:
+        """Make `watcher` the policy's child watcher."""
+        raise NotImplementedError
+
+
+class DefaultEventLoopPolicy(policies.DefaultEventLoopPolicy, metaclass=_OldClass):  # type: ignore[metaclass]
+    """`refloop.DefaultEventLoopPolicy`, as documented until 3.13: the main thread need not have set a loop."""
+
+    def get_event_loop(self) -> AbstractEventLoop:
+        """Return the loop set for this thread, in the main thread one made now if none was ever set.
+
+        Keeps: DefaultEventLoopPolicy/creates-main-thread-loop, DefaultEventLoopPolicy/warns-when-creating-loop,
+        get_event_loop/creates-loop-in-main-thread, get_event_loop/warns-when-creating-loop.
+        """
+        if not self._thread.was_set and threading.current_thread() is threading.main_thread():
+            _warn("get_event_loop() without a current loop", stacklevel=4)
+            self.set_event_loop(self.new_event_loop())
+        return policies.DefaultEventLoopPolicy.get_event_loop(self)
+
+
+def get_event_loop() -> AbstractEventLoop:
+    """`refloop.get_event_loop()`, which takes the default policy for what it was until 3.13."""
+    policy: Any = policies.current_policy()
+    if _get_running_loop() is None and type(policy) is policies.DefaultEventLoopPolicy:
+        return DefaultEventLoopPolicy.get_event_loop(cast("Any", policy))
+    return current.get_event_loop()
+
+
 # Tasks
 
 
-class _TaskType(type):
-    """Makes every task of refloop's an instance of the old class, whoever made it."""
-
-    def __instancecheck__(cls, instance: object) -> bool:
-        return isinstance(instance, tasks.Task)
-
-
-class Task(tasks.Task[Any], metaclass=_TaskType):
+class Task(tasks.Task[Any], metaclass=_OldClass):
     """`refloop.Task`, with the class methods that were documented until 3.8."""
 
     __slots__ = ()
@@ -253,4 +295,10 @@ def __getattr__(name: str) -> Any:
     return getattr(refloop, name)
 
 
-__all__ = [*refloop.__all__, "BaseSubprocessTransport", "coroutine"]
+__all__ = [
+    *refloop.__all__,
+    "AbstractEventLoopPolicy",
+    "BaseSubprocessTransport",
+    "DefaultEventLoopPolicy",
+    "coroutine",
+]
