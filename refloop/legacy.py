@@ -214,7 +214,7 @@ class _OldClass(type):
 
     def __instancecheck__(cls, instance: object) -> bool:
         if cls.__module__ == __name__:
-            return isinstance(instance, cls.__bases__)
+            return isinstance(instance, cls.__bases__[0])
         return super().__instancecheck__(instance)
 
 
@@ -233,7 +233,9 @@ class AbstractEventLoopPolicy(identity.AbstractEventLoopPolicy, metaclass=_OldCl
         raise NotImplementedError
 
 
-class DefaultEventLoopPolicy(policies.DefaultEventLoopPolicy, metaclass=_OldClass):  # type: ignore[metaclass]
+class DefaultEventLoopPolicy(  # type: ignore[metaclass]
+    policies.DefaultEventLoopPolicy, AbstractEventLoopPolicy, metaclass=_OldClass
+):
     """`refloop.DefaultEventLoopPolicy`, as documented until 3.13: the main thread need not have set a loop."""
 
     def get_event_loop(self) -> AbstractEventLoop:

@@ -1,0 +1,1 @@
+"""Cases for the policy page of the documentation."""
