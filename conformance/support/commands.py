@@ -57,6 +57,7 @@ import signal
 _ready, _tell = os.pipe()
 # A process that nobody kills ends by itself.
 LONG = 20
+NOBODY = 65534
 
 def is_ready():
     os.write(_tell, b"x")
@@ -69,8 +70,25 @@ def fork(program):
             program()
         finally:
             os._exit(1)
-    os.read(_ready, 1)
+    os.close(_tell)
+    if os.read(_ready, 1) != b"x":
+        raise RuntimeError("the program ended before it was ready")
     return pid
+
+def without_permission(what, pid):
+    '''What the command ends with for a process of a user that is not its own.'''
+    # Once with permission, so that everything is imported that another user may not be able to read.
+    first = command(what, pid)
+    if first:
+        sys.exit(first)
+    tried = os.fork()
+    if not tried:
+        if os.getuid() == 0:
+            os.setresuid(NOBODY, NOBODY, NOBODY)
+        else:
+            pid = 1
+        os._exit(command(what, pid))
+    return os.waitstatus_to_exitcode(os.waitpid(tried, 0)[1])
 
 def end(pid):
     os.kill(pid, signal.SIGKILL)
