@@ -90,24 +90,31 @@ def test_the_selectors_loop_watches_nothing_but_sockets(
     selector_loop: AbstractEventLoop, pipe: tuple[int, int], add: str
 ) -> None:
     end = pipe[0] if add == "add_reader" else pipe[1]
-    try:
+
+    def watch() -> None:
         # It may notice when it is told of the pipe, or when it waits for it.
+        getattr(selector_loop, add)(end, int)
+        run_one_pass(selector_loop)
+
+    try:
         with pytest.raises((OSError, ValueError)):
-            getattr(selector_loop, add)(end, int)
-            run_one_pass(selector_loop)
+            watch()
     finally:
         getattr(selector_loop, add.replace("add", "remove"))(end)
 
 
 @requirement("windows/selector-limited-to-sockets")
 def test_the_selectors_loop_waits_for_512_sockets_at_most(selector_loop: AbstractEventLoop) -> None:
+    def watch_all() -> None:
+        for each in sockets:
+            selector_loop.add_reader(each, int)
+        run_one_pass(selector_loop)
+
     with contextlib.ExitStack() as opened:
         sockets = [opened.enter_context(socket.socket(type=socket.SOCK_DGRAM)) for _ in range(TOO_MANY)]
         try:
             with pytest.raises((OSError, ValueError)):
-                for each in sockets:
-                    selector_loop.add_reader(each, int)
-                run_one_pass(selector_loop)
+                watch_all()
         finally:
             for each in sockets:
                 selector_loop.remove_reader(each)
@@ -152,7 +159,7 @@ def test_the_proactors_loop_cannot_read_a_pipe_that_is_not_for_overlapped_io(
     async def connect(end: Any) -> object:
         lost = proactor_loop.create_future()
 
-        class Protocol(aio.Protocol):  # type: ignore[misc, name-defined]
+        class Protocol(aio.Protocol):  # type: ignore[misc]
             def connection_lost(self, error: Exception | None) -> None:
                 lost.set_result(error)
 

@@ -138,9 +138,7 @@ def test_the_table_has_tasks_that_wait_for_each_other(inspect: Inspect) -> None:
 
 @requirement("python-m-asyncio-ps-pid/executes-nothing-in-target")
 def test_the_table_is_read_from_a_process_that_is_stopped(inspect: Inspect) -> None:
-    finished = inspect(
-        CHAIN, '(os.kill(pid, signal.SIGSTOP), os.waitpid(pid, os.WUNTRACED), command("ps", pid))[-1]'
-    )
+    finished = inspect(CHAIN, '(os.kill(pid, signal.SIGSTOP), os.waitpid(pid, os.WUNTRACED), command("ps", pid))[-1]')
     assert finished.returncode == 0, finished.stderr
     assert "innermost" in row_of("innermost", finished.stdout)
 
