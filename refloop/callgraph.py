@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from weakref import WeakKeyDictionary, WeakSet
 
 from refloop.futures import Future, isfuture
-from refloop.identity import _get_running_loop
+from refloop.identity import _get_running_loop, standard_awaiters, standard_callbacks
 from refloop.introspection import current_task
 
 if TYPE_CHECKING:
@@ -188,8 +188,7 @@ def _waiters_of(future: Any) -> Iterator[Any]:
                 yield from [other] if hasattr(other, "get_coro") else _waiters_of(other)
         elif hasattr(owner, "get_coro"):
             yield owner
-    # What the standard library's own futures have been told, from 3.14 on.
-    yield from getattr(future, "_asyncio_awaited_by", None) or ()
+    yield from standard_awaiters(future)
     yield from _told.get(future, ())
 
 
@@ -198,7 +197,7 @@ def _callbacks_of(future: Any) -> list[Any]:
     own = getattr(future, "_waiters", None)
     if own is not None:
         return [waiter[0] if isinstance(waiter, tuple) else waiter for waiter in own()]
-    return [callback for callback, _ in getattr(future, "_callbacks", None) or ()]
+    return standard_callbacks(future)
 
 
 # Text

@@ -103,6 +103,16 @@ def swap_current_task(loop: AbstractEventLoop, task: Any) -> Any:
     return previous
 
 
+def standard_callbacks(future: Any) -> list[Any]:
+    """Return what a future of the standard library's make will call when it is done, for the call graph."""
+    return [callback for callback, _ in getattr(future, "_callbacks", None) or ()]
+
+
+def standard_awaiters(future: Any) -> list[Any]:
+    """Return who a future of the standard library's make was told is waiting for it, which it hears from 3.14 on."""
+    return list(getattr(future, "_asyncio_awaited_by", None) or ())
+
+
 __all__ = [
     "AbstractEventLoop",
     "AbstractEventLoopPolicy",
@@ -140,5 +150,7 @@ __all__ = [
     "get_running_loop",
     "registered_current_task",
     "registered_tasks",
+    "standard_awaiters",
+    "standard_callbacks",
     "swap_current_task",
 ]

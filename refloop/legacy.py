@@ -5,21 +5,24 @@
 Where the newest documentation says that something raises `TypeError` or is gone, `refloop` does as it says. The older
 promise is kept here: `loop=` arguments (until 3.9), `await lock` and `with (yield from lock)` (until 3.8), `@coroutine`
 (until 3.10), coroutines given to `wait()` (until 3.10), `Task.all_tasks()` and `Task.current_task()` (until 3.8),
-`async` (3.6). Each emits the `DeprecationWarning` that was documented with it.
+`async` (3.6), a loop that `get_event_loop()` makes for the main thread (until 3.13). Each emits the
+`DeprecationWarning` that was documented with it.
 """
 
 from __future__ import annotations
 
 import gc
+import inspect
+import threading
 import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 import refloop
-from refloop import conditions, current, flags, introspection, locks, queues, semaphores, tasks
+from refloop import conditions, current, flags, identity, introspection, locks, policies, queues, semaphores, tasks
 from refloop.binding import LoopBound
 from refloop.generators import coroutine
-from refloop.identity import get_running_loop
+from refloop.identity import SubprocessTransport, _get_running_loop, get_running_loop
 from refloop.stream_reader import DEFAULT_LIMIT
 from refloop.waiting import AsCompleted
 
@@ -31,8 +34,17 @@ if TYPE_CHECKING:
     from refloop.subprocess import Process
 
 
-def _warn(what: str) -> None:
-    warnings.warn(f"{what} is deprecated and gone from later versions", DeprecationWarning, stacklevel=3)
+def _warn(what: str, *, stacklevel: int = 3) -> None:
+    warnings.warn(f"{what} is deprecated and gone from later versions", DeprecationWarning, stacklevel=stacklevel)
+
+
+def _with_loop(told: Callable[..., Any]) -> inspect.Signature:
+    """Return the signature of `told` with the keyword `loop`, for `help()` and whoever else asks how to call it."""
+    signature = inspect.signature(told)
+    parameters = list(signature.parameters.values())
+    last = len(parameters) - (parameters[-1:] != [] and parameters[-1].kind is inspect.Parameter.VAR_KEYWORD)
+    parameters.insert(last, inspect.Parameter("loop", inspect.Parameter.KEYWORD_ONLY, default=None))
+    return signature.replace(parameters=parameters)
 
 
 # Objects that are told their loop
@@ -44,6 +56,15 @@ class _TakesLoop(LoopBound):
     Keeps: explicit-loop-argument-sync-queue/loop-keyword-selects-loop,
     explicit-loop-argument-sync-queue/loop-keyword-warns.
     """
+
+    __signature__: inspect.Signature
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # A subclass that a program makes may take what it likes.
+        if cls.__module__ == __name__:
+            newest: Any = super().__init__
+            cls.__signature__ = _with_loop(newest.__get__(cls))
 
     def __init__(self, *args: Any, loop: AbstractEventLoop | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -135,20 +156,20 @@ def gather(*aws: Any, loop: AbstractEventLoop | None = None, return_exceptions: 
     return refloop.gather(*(futures[id(awaitable)] for awaitable in aws), return_exceptions=return_exceptions)
 
 
-def shield(arg: Any, *, loop: AbstractEventLoop | None = None) -> Future[Any]:
+def shield(aw: Any, *, loop: AbstractEventLoop | None = None) -> Future[Any]:
     """`refloop.shield()`, in `loop`."""
     if loop is None:
-        return refloop.shield(arg)
+        return refloop.shield(aw)
     _warn("the loop argument")
-    return refloop.shield(refloop.ensure_future(arg, loop=loop))
+    return refloop.shield(refloop.ensure_future(aw, loop=loop))
 
 
-def as_completed(fs: Any, *, loop: AbstractEventLoop | None = None, timeout: float | None = None) -> AsCompleted[Any]:
+def as_completed(aws: Any, *, loop: AbstractEventLoop | None = None, timeout: float | None = None) -> AsCompleted[Any]:
     """`refloop.as_completed()`, in `loop`."""
     if loop is None:
-        return refloop.as_completed(fs, timeout=timeout)
+        return refloop.as_completed(aws, timeout=timeout)
     _warn("the loop argument")
-    return AsCompleted(fs, timeout, loop)
+    return AsCompleted(aws, timeout, loop)
 
 
 def _takes_loop(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -167,15 +188,16 @@ def _takes_loop(function: Callable[..., Any]) -> Callable[..., Any]:
 
     call.__name__ = call.__qualname__ = function.__name__
     call.__doc__ = f"`refloop.{function.__name__}()`, in `loop`."
+    vars(call)["__signature__"] = _with_loop(function)
     return call
 
 
-async def _wait(fs: Any, *, timeout: float | None = None, return_when: str = refloop.ALL_COMPLETED) -> Any:
+async def _wait(aws: Any, *, timeout: float | None = None, return_when: str = refloop.ALL_COMPLETED) -> Any:
     """`refloop.wait()`, which until 3.10 made tasks of coroutines.
 
     Keeps: wait/wraps-coroutines-in-tasks, wait/warns-on-coroutine-arguments.
     """
-    awaitables = set(fs)
+    awaitables = set(aws)
     if any(refloop.iscoroutine(awaitable) for awaitable in awaitables):
         _warn("giving coroutines to wait()")
     futures = {refloop.ensure_future(awaitable) for awaitable in awaitables}
@@ -216,7 +238,7 @@ async def create_subprocess_shell(
 def _check_loop(name: str, loop: AbstractEventLoop | None) -> None:
     if loop is None:
         return
-    warnings.warn("the loop argument is deprecated and gone from later versions", DeprecationWarning, stacklevel=3)
+    _warn("the loop argument", stacklevel=4)
     if get_running_loop() is not loop:
         raise RuntimeError(f"{name}() runs in another loop than the one given as loop")
 
@@ -235,17 +257,59 @@ if hasattr(refloop, "open_unix_connection"):
     start_unix_server = _takes_loop(refloop.start_unix_server)
 
 
+class _OldClass(type):
+    """Makes every instance of the class that the old one stands for an instance of it, whoever made it."""
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        if cls.__module__ == __name__:
+            return isinstance(instance, cls.__bases__[0])
+        return super().__instancecheck__(instance)
+
+
+# Policies
+
+
+class AbstractEventLoopPolicy(identity.AbstractEventLoopPolicy, metaclass=_OldClass):  # type: ignore[metaclass]
+    """The base class of policies, with child watchers, as documented until 3.13."""
+
+    def get_child_watcher(self) -> Any:
+        """Return the policy's child watcher."""
+        raise NotImplementedError
+
+    def set_child_watcher(self, watcher: Any) -> None:
+        """Make `watcher` the policy's child watcher."""
+        raise NotImplementedError
+
+
+class DefaultEventLoopPolicy(  # type: ignore[metaclass]
+    policies.DefaultEventLoopPolicy, AbstractEventLoopPolicy, metaclass=_OldClass
+):
+    """`refloop.DefaultEventLoopPolicy`, as documented until 3.13: the main thread need not have set a loop."""
+
+    def get_event_loop(self) -> AbstractEventLoop:
+        """Return the loop set for this thread, in the main thread one made now if none was ever set.
+
+        Keeps: DefaultEventLoopPolicy/creates-main-thread-loop, DefaultEventLoopPolicy/warns-when-creating-loop,
+        get_event_loop/creates-loop-in-main-thread, get_event_loop/warns-when-creating-loop.
+        """
+        if not self._thread.was_set and threading.current_thread() is threading.main_thread():
+            _warn("get_event_loop() without a current loop", stacklevel=4)
+            self.set_event_loop(self.new_event_loop())
+        return policies.DefaultEventLoopPolicy.get_event_loop(self)
+
+
+def get_event_loop() -> AbstractEventLoop:
+    """`refloop.get_event_loop()`, which takes the default policy for what it was until 3.13."""
+    policy: Any = policies.current_policy()
+    if _get_running_loop() is None and type(policy) is policies.DefaultEventLoopPolicy:
+        return DefaultEventLoopPolicy.get_event_loop(cast("Any", policy))
+    return current.get_event_loop()
+
+
 # Tasks
 
 
-class _TaskType(type):
-    """Makes every task of refloop's an instance of the old class, whoever made it."""
-
-    def __instancecheck__(cls, instance: object) -> bool:
-        return isinstance(instance, tasks.Task)
-
-
-class Task(tasks.Task[Any], metaclass=_TaskType):
+class Task(tasks.Task[Any], metaclass=_OldClass):
     """`refloop.Task`, with the class methods that were documented until 3.8."""
 
     __slots__ = ()
@@ -272,9 +336,19 @@ class Task(tasks.Task[Any], metaclass=_TaskType):
         return introspection.current_task(current.get_event_loop() if loop is None else loop)
 
 
+# Documented by this name in 3.6 only.
+BaseSubprocessTransport = SubprocessTransport
+
+
 def __getattr__(name: str) -> Any:
     """Give everything else that refloop has; `async`, a keyword by now, is reached by `getattr()` only."""
     return getattr(refloop, name)
 
 
-__all__ = [*refloop.__all__, "coroutine"]
+__all__ = [
+    *refloop.__all__,
+    "AbstractEventLoopPolicy",
+    "BaseSubprocessTransport",
+    "DefaultEventLoopPolicy",
+    "coroutine",
+]

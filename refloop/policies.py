@@ -45,6 +45,7 @@ class DefaultEventLoopPolicy(AbstractEventLoopPolicy):
         if loop is not None and not isinstance(loop, AbstractEventLoop):
             raise TypeError(f"loop must be an AbstractEventLoop or None, not {type(loop).__name__!r}")
         self._thread.loop = loop
+        self._thread.was_set = True
         if self._chosen_child_watcher is not None and threading.current_thread() is threading.main_thread():
             self._chosen_child_watcher.attach_loop(loop)
 
@@ -95,6 +96,8 @@ class DefaultEventLoopPolicy(AbstractEventLoopPolicy):
 
 class _ThreadState(threading.local):
     loop: AbstractEventLoop | None = None
+    # Whether it was ever set, to None too: what older documentation asks (`legacy`).
+    was_set = False
 
 
 _policy: AbstractEventLoopPolicy | None = None

@@ -9,6 +9,7 @@ import ast
 import code
 import concurrent.futures
 import contextlib
+import contextvars
 import inspect
 import os
 import sys
@@ -38,13 +39,15 @@ class AwaitingConsole(code.InteractiveConsole):
         super().__init__(names)
         self.compile.compiler.flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
         self._loop = loop
+        # What one statement sets, the next one finds.
+        self._context = contextvars.copy_context()
         self._running: Task[Any] | None = None
         self.exit_code: Any = 0
 
     def runcode(self, code: types.CodeType) -> None:
         """Run one statement in the loop and wait until it, and what it awaits, is done."""
         outcome: concurrent.futures.Future[Any] = concurrent.futures.Future()
-        self._loop.call_soon_threadsafe(self._run, code, outcome)
+        self._loop.call_soon_threadsafe(self._run, code, outcome, context=self._context)
         try:
             outcome.result()
         except SystemExit as error:
@@ -62,7 +65,7 @@ class AwaitingConsole(code.InteractiveConsole):
             if not inspect.iscoroutine(result):
                 outcome.set_result(result)
                 return
-            self._running = self._loop.create_task(result)
+            self._running = self._loop.create_task(result, context=self._context)
         except BaseException as error:
             outcome.set_exception(error)
             return
@@ -132,14 +135,14 @@ def _read(console: AwaitingConsole, loop: EventLoop) -> None:
         f"{prompt}import refloop as asyncio"
     )
     try:
+        console.write(banner + "\n")
+        _run_startup_file(console)
         interact = _pyrepl_interaction()
         if interact is None:
-            console.interact(banner=banner, exitmsg=EXIT_MESSAGE)
+            console.interact(banner="", exitmsg="")
         else:
-            console.write(banner + "\n")
-            _run_startup_file(console)
             interact(console)
-            console.write(EXIT_MESSAGE + "\n")
+        console.write(EXIT_MESSAGE + "\n")
     except SystemExit:
         # `exit()`, whose code the console has kept.
         pass

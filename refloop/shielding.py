@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def shield(arg: Awaitable[T]) -> Future[T]:
-    """Return a future of `arg`'s outcome whose cancellation does not reach `arg`.
+def shield(aw: Awaitable[T]) -> Future[T]:
+    """Return a future of `aw`'s outcome whose cancellation does not reach `aw`.
 
-    A coroutine becomes a task; keep a reference to it, as the loop keeps only a weak one. If `arg` itself is
-    cancelled, so is the future. When nobody is left to be told of `arg`'s exception, it is reported as never retrieved.
+    A coroutine becomes a task; keep a reference to it, as the loop keeps only a weak one. If `aw` itself is
+    cancelled, so is the future. When nobody is left to be told of `aw`'s exception, it is reported as never retrieved.
 
     Keeps: shield/accepts-documented-arguments, shield/wraps-coroutine-in-task, shield/returns-inner-result,
     shield/raises-inner-exception, shield/keeps-inner-uncancelled, shield/raises-cancellederror-to-waiter,
     shield/cancelled-with-inner, shield/catching-cancellederror-ignores-cancellation,
     shield/deprecates-call-without-loop.
     """
-    inner = ensure_future(arg)
+    inner = ensure_future(aw)
     if inner.done():
         return inner
     outer = cast("Future[T]", inner.get_loop().create_future())

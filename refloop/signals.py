@@ -39,8 +39,8 @@ class SignalHandling(DescriptorWatching):
     _signal_callbacks: dict[int, SignalCallback] | None = None
     _signal_sockets: tuple[socket.socket, socket.socket] | None = None
 
-    def add_signal_handler(self, sig: int, callback: Callable[[*Args], object], *args: *Args) -> None:
-        """Call `callback(*args)` in the loop when signal `sig` arrives. Replaces the signal's former handler.
+    def add_signal_handler(self, signum: int, callback: Callable[[*Args], object], *args: *Args) -> None:
+        """Call `callback(*args)` in the loop when signal `signum` arrives. Replaces the signal's former handler.
 
         Only for the main thread. `ValueError` for a number that is no signal; `RuntimeError` when the handler cannot
         be set up, as for `SIGKILL` or in another thread; `TypeError` for a coroutine or coroutine function.
@@ -52,22 +52,22 @@ class SignalHandling(DescriptorWatching):
         _refuse_on_windows()
         if iscoroutinefunction(callback) or not callable(callback):
             raise TypeError(f"a signal's callback must be a plain callable, not {callback!r}")
-        _check_signal(sig)
+        _check_signal(signum)
         self._check_closed()
         if threading.current_thread() is not threading.main_thread():
             raise RuntimeError("signal handlers can be added in the main thread only")
         try:
             self._listen_to_signals()
-            signal.signal(sig, self._on_signal)
+            signal.signal(signum, self._on_signal)
             # System calls of other code are not to fail because this signal is handled.
-            signal.siginterrupt(sig, False)
+            signal.siginterrupt(signum, False)
         except (OSError, ValueError) as error:
             # The system refuses this signal, or Python refuses signals to an interpreter that is not the main one.
             self._forget_signal_sockets_if_unused()
-            raise RuntimeError(f"signal {sig} cannot be caught") from error
+            raise RuntimeError(f"signal {signum} cannot be caught") from error
         if self._signal_callbacks is None:
             self._signal_callbacks = {}
-        self._signal_callbacks[sig] = SignalCallback(callback, args)
+        self._signal_callbacks[signum] = SignalCallback(callback, args)
 
     def remove_signal_handler(self, sig: int) -> bool:
         """Give signal `sig` its default handling back and return True; False when no handler was set for it.

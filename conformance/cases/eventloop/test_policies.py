@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conformance.support.marks import requirement
+from conformance.support.policies import deprecated_api, in_force
 from conformance.support.threads import in_thread
 
 if TYPE_CHECKING:
@@ -40,24 +41,13 @@ class Policy:
         return self.fresh
 
 
-@contextlib.contextmanager
-def deprecated_api() -> Iterator[None]:
-    """From 3.14 on the policy system says at every use that it is deprecated."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        yield
-
-
 @pytest.fixture
 def policy(aio: Any) -> Iterator[Policy]:
     """The policy in force during the case."""
     with deprecated_api():
         installed: Any = type("InstalledPolicy", (Policy, aio.AbstractEventLoopPolicy), {})()
-        before = aio.get_event_loop_policy()
-        aio.set_event_loop_policy(installed)
-    yield installed
-    with deprecated_api():
-        aio.set_event_loop_policy(before)
+    with in_force(aio, installed):
+        yield installed
 
 
 @pytest.fixture

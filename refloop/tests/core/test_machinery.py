@@ -1,8 +1,7 @@
-"""What only refloop has: how timers are swept, wake-ups saved, and names kept apart from asyncio."""
+"""What only refloop has: how timers are swept and wake-ups saved."""
 
 from __future__ import annotations
 
-import ast
 import os
 import random
 import re
@@ -113,22 +112,6 @@ def test_debug_mode_leaves_nothing_behind_when_it_is_switched_off(own_loop: Any)
     own_loop.set_debug(False)
     assert set(vars(own_loop)) - before <= {"_debug"}
     assert own_loop.call_soon(int)._created_at() is None
-
-
-def imported_from_asyncio(module: Path) -> list[str]:
-    """What `module` imports from asyncio or one of its modules."""
-    names = []
-    for node in ast.walk(ast.parse(module.read_text())):
-        if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            names.append(node.module or "")
-    return [name for name in names if name.partition(".")[0] == "asyncio"]
-
-
-@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.stem)
-def test_only_the_module_of_identities_imports_asyncio(module: Path) -> None:
-    assert (imported_from_asyncio(module) != []) == (module.stem == "identity")
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.stem)

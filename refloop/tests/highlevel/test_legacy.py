@@ -184,6 +184,69 @@ def test_the_class_methods_of_task_know_finished_tasks_too(loop: Any) -> None:
         loop.run_until_complete(pending)
 
 
+def test_a_task_class_of_ones_own_has_only_its_own_instances(loop: Any) -> None:
+    class Own(aio.Task):
+        pass
+
+    async def nothing() -> None: ...
+
+    own, other = Own(nothing(), loop=loop), loop.create_task(nothing())
+    assert [isinstance(own, aio.Task), isinstance(own, Own), isinstance(other, Own)] == [True, True, False]
+    loop.run_until_complete(own)
+
+
+def test_a_child_is_started_in_the_loop_that_is_given_with_a_warning(loop: Any) -> None:
+    arguments = (sys.executable, "-S", "-c", "print('child')")
+
+    async def run() -> tuple[bytes | None, int | None]:
+        with pytest.warns(DeprecationWarning, match="deprecated"):
+            starting = aio.create_subprocess_exec(*arguments, stdout=aio.subprocess.PIPE, loop=loop)
+        process = await starting
+        output, _ = await process.communicate()
+        return output, process.returncode
+
+    assert loop.run_until_complete(run()) == (b"child\n", 0)
+
+
+MAIN_THREAD = """
+import threading, warnings
+import refloop.legacy as asyncio
+
+def loops():
+    try:
+        return [asyncio.get_event_loop() for _ in range(2)]
+    except RuntimeError:
+        return "none"
+
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    thread = threading.Thread(target=lambda: print(loops()))
+    thread.start()
+    thread.join()
+    one, two = loops()
+    print(one is two, one.is_closed(), [(each.category.__name__, each.filename) for each in caught])
+    one.close()
+    asyncio.set_event_loop(None)
+    print(loops())
+"""
+
+
+@requirement("DefaultEventLoopPolicy/creates-main-thread-loop", "DefaultEventLoopPolicy/warns-when-creating-loop")
+def test_the_main_thread_is_given_a_loop_with_a_warning() -> None:
+    ran = subprocess.run([sys.executable, "-c", MAIN_THREAD], capture_output=True, text=True, check=True)
+    assert ran.stdout.splitlines() == ["none", "True False [('DeprecationWarning', '<string>')]", "none"]
+
+
+def test_every_policy_is_an_instance_of_the_old_classes() -> None:
+    own: Any = type("Own", (aio.AbstractEventLoopPolicy,), {})()
+    default = aio.DefaultEventLoopPolicy()
+    policies = [own, default, refloop.policies.DefaultEventLoopPolicy()]
+    assert [isinstance(each, aio.AbstractEventLoopPolicy) for each in policies] == [True] * 3
+    assert [isinstance(each, aio.DefaultEventLoopPolicy) for each in policies] == [False, True, True]
+    with pytest.raises(NotImplementedError):
+        own.get_child_watcher()
+
+
 @requirement("async/aliases-ensure-future")
 @pytest.mark.parametrize("namespace", [refloop, aio])
 def test_async_is_ensure_future_by_its_old_name(namespace: Any) -> None:

@@ -1,0 +1,1 @@
+"""Cases for the platforms page of the documentation."""

@@ -1,0 +1,1 @@
+"""Cases for the tools page of the documentation."""
