@@ -415,15 +415,18 @@ def wrap_future(
 
 
 def follow(source: concurrent.futures.Future[T], wrapper: Future[T], loop: AbstractEventLoop) -> None:
-    """Complete `wrapper` in `loop`'s thread as `source` completes in its own; cancel `source` with `wrapper`."""
+    """Complete `wrapper` in `loop`'s thread as `source` completes in its own; cancel `source` with `wrapper`.
 
-    def deliver() -> None:
+    A `concurrent.futures.Future` never lets go of its callbacks, so they are not to know it but by their argument.
+    """
+
+    def deliver(done: concurrent.futures.Future[T]) -> None:
         if not wrapper.done():
-            copy_outcome(source, wrapper)
+            copy_outcome(done, wrapper)
 
-    def completed(_: concurrent.futures.Future[T]) -> None:
+    def completed(done: concurrent.futures.Future[T]) -> None:
         try:
-            loop.call_soon_threadsafe(deliver)
+            loop.call_soon_threadsafe(deliver, done)
         except RuntimeError:
             # The loop was closed: nobody is left to be told.
             if not loop.is_closed():
@@ -438,7 +441,10 @@ def follow(source: concurrent.futures.Future[T], wrapper: Future[T], loop: Abstr
 
 
 def follow_asyncio(source: Future[T], outcome: concurrent.futures.Future[T], loop: AbstractEventLoop) -> None:
-    """Complete `outcome` as `source`, a future of `loop`, completes; cancel `source` with `outcome`."""
+    """Complete `outcome` as `source`, a future of `loop`, completes; cancel `source` with `outcome`.
+
+    As in `follow()`, `outcome` is known to its callback as the argument only.
+    """
 
     def completed(_: Future[T]) -> None:
         if source.cancelled():
@@ -451,8 +457,8 @@ def follow_asyncio(source: Future[T], outcome: concurrent.futures.Future[T], loo
         else:
             outcome.set_result(source.result())
 
-    def pass_cancellation_on(_: concurrent.futures.Future[T]) -> None:
-        if outcome.cancelled() and not loop.is_closed():
+    def pass_cancellation_on(done: concurrent.futures.Future[T]) -> None:
+        if done.cancelled() and not loop.is_closed():
             loop.call_soon_threadsafe(source.cancel)
 
     source.add_done_callback(completed)
