@@ -64,12 +64,12 @@ def pipe() -> Iterator[tuple[int, int]]:
 def test_a_reader_is_called_when_data_has_come_and_not_before(loop: AbstractEventLoop) -> None:
     calls: list[tuple[object, ...]] = []
     with socket_pair() as (ours, theirs):
-        loop.add_reader(ours, lambda *args: calls.append(args), 1, "two", None)
+        loop.add_reader(ours.fileno(), lambda *args: calls.append(args), 1, "two", None)
         run_passes(loop)
         before = list(calls)
         theirs.send(b"x")
         run_until(loop, lambda: bool(calls))
-        loop.remove_reader(ours)
+        loop.remove_reader(ours.fileno())
     assert before == []
     assert calls[0] == (1, "two", None)
 
@@ -77,10 +77,10 @@ def test_a_reader_is_called_when_data_has_come_and_not_before(loop: AbstractEven
 @requirement("loop.add_reader/calls-callback-when-readable")
 def test_a_reader_wakes_a_loop_that_waits_for_nothing_else(loop: AbstractEventLoop) -> None:
     with socket_pair() as (ours, theirs):
-        loop.add_reader(ours, loop.stop)
+        loop.add_reader(ours.fileno(), loop.stop)
         theirs.send(b"x")
         loop.run_forever()
-        loop.remove_reader(ours)
+        loop.remove_reader(ours.fileno())
 
 
 @on_loops(PLAIN, DEBUG)
@@ -89,11 +89,11 @@ async def test_a_reader_added_while_the_loop_runs_is_called(loop: AbstractEventL
     called = loop.create_future()
 
     def read(sock: socket.socket) -> None:
-        loop.remove_reader(sock)
+        loop.remove_reader(sock.fileno())
         called.set_result(sock.recv(10))
 
     with socket_pair() as (ours, theirs):
-        loop.add_reader(ours, read, ours)
+        loop.add_reader(ours.fileno(), read, ours)
         theirs.send(b"data")
         assert await called == b"data"
 
@@ -102,10 +102,10 @@ async def test_a_reader_added_while_the_loop_runs_is_called(loop: AbstractEventL
 def test_the_end_of_a_stream_is_something_to_read(loop: AbstractEventLoop) -> None:
     received: list[bytes] = []
     with socket_pair() as (ours, theirs):
-        loop.add_reader(ours, lambda: received.append(ours.recv(10)))
+        loop.add_reader(ours.fileno(), lambda: received.append(ours.recv(10)))
         theirs.close()
         run_until(loop, lambda: bool(received))
-        loop.remove_reader(ours)
+        loop.remove_reader(ours.fileno())
     assert received[0] == b""
 
 
@@ -114,7 +114,7 @@ def test_a_connection_that_breaks_off_is_something_to_read(loop: AbstractEventLo
     errors: list[OSError] = []
 
     def read(sock: socket.socket) -> None:
-        loop.remove_reader(sock)
+        loop.remove_reader(sock.fileno())
         try:
             sock.recv(10)
         except OSError as error:
@@ -123,7 +123,7 @@ def test_a_connection_that_breaks_off_is_something_to_read(loop: AbstractEventLo
     with socket.create_server((HOST, 0)) as listening, socket.create_connection(listening.getsockname()) as ours:
         theirs, _ = listening.accept()
         ours.setblocking(False)
-        loop.add_reader(ours, read, ours)
+        loop.add_reader(ours.fileno(), read, ours)
         theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         theirs.close()
         run_until(loop, lambda: bool(errors))
@@ -134,10 +134,10 @@ def test_a_connection_that_breaks_off_is_something_to_read(loop: AbstractEventLo
 def test_a_connection_that_waits_to_be_accepted_is_something_to_read(loop: AbstractEventLoop) -> None:
     accepted: list[socket.socket] = []
     with socket.create_server((HOST, 0)) as listening:
-        loop.add_reader(listening, lambda: accepted.append(listening.accept()[0]))
+        loop.add_reader(listening.fileno(), lambda: accepted.append(listening.accept()[0]))
         with socket.create_connection(listening.getsockname()):
             run_until(loop, lambda: bool(accepted))
-        loop.remove_reader(listening)
+        loop.remove_reader(listening.fileno())
     accepted[0].close()
     assert len(accepted) == 1
 
@@ -147,13 +147,13 @@ def test_of_many_readers_those_whose_data_came_are_called(loop: AbstractEventLoo
     called: set[int] = set()
     pairs = [socket.socketpair() for _ in range(40)]
     for number, (ours, _) in enumerate(pairs):
-        loop.add_reader(ours, called.add, number)
+        loop.add_reader(ours.fileno(), called.add, number)
     for _, theirs in pairs[::3]:
         theirs.send(b"x")
     run_until(loop, lambda: len(called) >= len(pairs[::3]))
     run_passes(loop)
     for ours, theirs in pairs:
-        loop.remove_reader(ours)
+        loop.remove_reader(ours.fileno())
         ours.close()
         theirs.close()
     assert called == set(range(0, 40, 3))
@@ -164,24 +164,24 @@ def test_of_many_readers_those_whose_data_came_are_called(loop: AbstractEventLoo
 def test_a_reader_that_leaves_the_data_is_called_in_every_pass(loop: AbstractEventLoop) -> None:
     calls: list[str] = []
     with socket_pair() as (ours, theirs):
-        loop.add_reader(ours, calls.append, "called")
+        loop.add_reader(ours.fileno(), calls.append, "called")
         theirs.send(b"x")
         for _ in range(PASSES):
             before = len(calls)
             run_until(loop, lambda before=before: len(calls) > before)  # type: ignore[misc]
-        loop.remove_reader(ours)
+        loop.remove_reader(ours.fileno())
 
 
 @requirement("loop.add_reader/fires-until-removed")
 def test_a_reader_is_called_again_for_data_that_comes_later(loop: AbstractEventLoop) -> None:
     received: list[bytes] = []
     with socket_pair() as (ours, theirs):
-        loop.add_reader(ours, lambda: received.append(ours.recv(10)))
+        loop.add_reader(ours.fileno(), lambda: received.append(ours.recv(10)))
         for number in range(3):
             theirs.send(b"%d" % number)
             run_until(loop, lambda number=number: len(received) > number)  # type: ignore[misc]
             run_passes(loop)
-        loop.remove_reader(ours)
+        loop.remove_reader(ours.fileno())
     assert received == [b"0", b"1", b"2"]
 
 
@@ -190,11 +190,11 @@ def test_a_reader_is_called_again_for_data_that_comes_later(loop: AbstractEventL
 def test_a_second_reader_takes_the_place_of_the_first(loop: AbstractEventLoop) -> None:
     calls: list[str] = []
     with socket_pair() as (ours, theirs):
-        loop.add_reader(ours, calls.append, "first")
+        loop.add_reader(ours.fileno(), calls.append, "first")
         loop.add_reader(ours.fileno(), calls.append, "second")
         theirs.send(b"x")
         run_until(loop, lambda: len(calls) >= 3)
-        loop.remove_reader(ours)
+        loop.remove_reader(ours.fileno())
         seen = set(calls)
         calls.clear()
         run_passes(loop)
@@ -206,10 +206,10 @@ def test_a_second_reader_takes_the_place_of_the_first(loop: AbstractEventLoop) -
 def test_a_second_writer_takes_the_place_of_the_first(loop: AbstractEventLoop) -> None:
     calls: list[str] = []
     with socket_pair() as (ours, _):
-        loop.add_writer(ours, calls.append, "first")
+        loop.add_writer(ours.fileno(), calls.append, "first")
         loop.add_writer(ours.fileno(), calls.append, "second")
         run_until(loop, lambda: len(calls) >= 3)
-        loop.remove_writer(ours)
+        loop.remove_writer(ours.fileno())
         seen = set(calls)
         calls.clear()
         run_passes(loop)
@@ -220,11 +220,11 @@ def test_a_second_writer_takes_the_place_of_the_first(loop: AbstractEventLoop) -
 def test_a_reader_that_was_replaced_does_not_run_though_its_data_is_there(loop: AbstractEventLoop) -> None:
     calls: list[str] = []
     with socket_pair() as (ours, theirs):
-        loop.add_reader(ours, calls.append, "first")
+        loop.add_reader(ours.fileno(), calls.append, "first")
         theirs.send(b"x")
-        loop.call_soon(loop.add_reader, ours, calls.append, "second")
+        loop.call_soon(loop.add_reader, ours.fileno(), calls.append, "second")
         run_until(loop, lambda: bool(calls))
-        loop.remove_reader(ours)
+        loop.remove_reader(ours.fileno())
     assert "first" not in calls
 
 
@@ -232,10 +232,10 @@ def test_a_reader_that_was_replaced_does_not_run_though_its_data_is_there(loop: 
 def test_a_writer_that_was_replaced_does_not_run_though_there_is_room(loop: AbstractEventLoop) -> None:
     calls: list[str] = []
     with socket_pair() as (ours, _):
-        loop.add_writer(ours, calls.append, "first")
-        loop.call_soon(loop.add_writer, ours, calls.append, "second")
+        loop.add_writer(ours.fileno(), calls.append, "first")
+        loop.call_soon(loop.add_writer, ours.fileno(), calls.append, "second")
         run_until(loop, lambda: bool(calls))
-        loop.remove_writer(ours)
+        loop.remove_writer(ours.fileno())
     assert "first" not in calls
 
 
@@ -243,13 +243,13 @@ def test_a_writer_that_was_replaced_does_not_run_though_there_is_room(loop: Abst
 def test_the_two_directions_of_a_descriptor_do_not_replace_each_other(loop: AbstractEventLoop) -> None:
     calls: set[str] = set()
     with socket_pair() as (ours, theirs):
-        loop.add_reader(ours, calls.add, "reader")
-        loop.add_writer(ours, calls.add, "writer")
-        loop.add_reader(ours, calls.add, "second reader")
+        loop.add_reader(ours.fileno(), calls.add, "reader")
+        loop.add_writer(ours.fileno(), calls.add, "writer")
+        loop.add_reader(ours.fileno(), calls.add, "second reader")
         theirs.send(b"x")
         run_until(loop, lambda: {"second reader", "writer"} <= calls)
-        loop.remove_writer(ours)
-        loop.remove_reader(ours)
+        loop.remove_writer(ours.fileno())
+        loop.remove_reader(ours.fileno())
     assert calls == {"second reader", "writer"}
 
 
@@ -263,10 +263,10 @@ def test_keywords_reach_a_reader_only_by_partial(loop: Any) -> None:
     with socket_pair() as (ours, theirs):
         theirs.send(b"x")
         with pytest.raises(TypeError):
-            loop.add_reader(ours, note, colour="red")
-        loop.add_reader(ours, functools.partial(note, colour="red"))
+            loop.add_reader(ours.fileno(), note, colour="red")
+        loop.add_reader(ours.fileno(), functools.partial(note, colour="red"))
         run_until(loop, lambda: bool(calls))
-        loop.remove_reader(ours)
+        loop.remove_reader(ours.fileno())
     assert calls[0] == {"colour": "red"}
 
 
@@ -279,10 +279,10 @@ def test_keywords_reach_a_writer_only_by_partial(loop: Any) -> None:
 
     with socket_pair() as (ours, _):
         with pytest.raises(TypeError):
-            loop.add_writer(ours, note, colour="red")
-        loop.add_writer(ours, functools.partial(note, colour="red"))
+            loop.add_writer(ours.fileno(), note, colour="red")
+        loop.add_writer(ours.fileno(), functools.partial(note, colour="red"))
         run_until(loop, lambda: bool(calls))
-        loop.remove_writer(ours)
+        loop.remove_writer(ours.fileno())
     assert calls[0] == {"colour": "red"}
 
 
@@ -339,11 +339,12 @@ def test_a_regular_file_cannot_be_watched(loop: AbstractEventLoop, tmp_path: Pat
     path.write_bytes(b"contents")
     with path.open("rb") as file:
         with pytest.raises(PermissionError):
-            loop.add_reader(file, lambda: None)
+            loop.add_reader(file.fileno(), lambda: None)
         with pytest.raises(PermissionError):
             loop.add_writer(file.fileno(), lambda: None)
         # Nothing of the attempt is left: neither can be removed.
-        assert [bool(loop.remove_reader(file)), bool(loop.remove_writer(file))] == [False, False]
+        assert not loop.remove_reader(file.fileno())
+        assert not loop.remove_writer(file.fileno())
 
 
 @on_loops(PLAIN, DEBUG)
@@ -351,9 +352,9 @@ def test_a_regular_file_cannot_be_watched(loop: AbstractEventLoop, tmp_path: Pat
 def test_data_that_comes_after_the_removal_calls_nobody(loop: AbstractEventLoop) -> None:
     calls: list[str] = []
     with socket_pair() as (ours, theirs):
-        loop.add_reader(ours, calls.append, "called")
+        loop.add_reader(ours.fileno(), calls.append, "called")
         run_passes(loop)
-        loop.remove_reader(ours)
+        loop.remove_reader(ours.fileno())
         theirs.send(b"x")
         run_passes(loop)
     assert calls == []
@@ -363,20 +364,20 @@ def test_data_that_comes_after_the_removal_calls_nobody(loop: AbstractEventLoop)
 def test_removing_one_direction_leaves_the_other(loop: AbstractEventLoop) -> None:
     calls: list[str] = []
     with socket_pair() as (ours, theirs):
-        loop.add_reader(ours, calls.append, "reader")
-        loop.add_writer(ours, calls.append, "writer")
+        loop.add_reader(ours.fileno(), calls.append, "reader")
+        loop.add_writer(ours.fileno(), calls.append, "writer")
         theirs.send(b"x")
         run_until(loop, lambda: set(calls) == {"reader", "writer"})
-        loop.remove_writer(ours)
+        loop.remove_writer(ours.fileno())
         calls.clear()
         run_until(loop, lambda: bool(calls))
         assert set(calls) == {"reader"}
-        loop.add_writer(ours, calls.append, "writer")
-        loop.remove_reader(ours)
+        loop.add_writer(ours.fileno(), calls.append, "writer")
+        loop.remove_reader(ours.fileno())
         calls.clear()
         run_until(loop, lambda: bool(calls))
         assert set(calls) == {"writer"}
-        loop.remove_writer(ours)
+        loop.remove_writer(ours.fileno())
 
 
 @requirement("loop.remove_reader/stops-watching")
@@ -385,9 +386,9 @@ def test_a_descriptor_can_be_watched_again_after_its_removal(loop: AbstractEvent
     with socket_pair() as (ours, theirs):
         theirs.send(b"x")
         for number in range(3):
-            loop.add_reader(ours, calls.append, f"reader {number}")
+            loop.add_reader(ours.fileno(), calls.append, f"reader {number}")
             run_until(loop, lambda: bool(calls))
-            loop.remove_reader(ours)
+            loop.remove_reader(ours.fileno())
             assert set(calls) == {f"reader {number}"}
             calls.clear()
 
@@ -397,10 +398,10 @@ def test_a_socket_that_gets_the_number_of_a_closed_one_is_watched_for_itself(loo
     calls: list[str] = []
     with socket_pair() as (first, _):
         number = first.fileno()
-        loop.add_reader(first, calls.append, "first")
-        loop.add_writer(first, calls.append, "first")
-        loop.remove_reader(first)
-        loop.remove_writer(first)
+        loop.add_reader(first.fileno(), calls.append, "first")
+        loop.add_writer(first.fileno(), calls.append, "first")
+        loop.remove_reader(first.fileno())
+        loop.remove_writer(first.fileno())
     with socket_pair() as (ours, theirs):
         if ours.fileno() != number:
             os.dup2(ours.fileno(), number)
@@ -420,13 +421,13 @@ def test_a_socket_that_gets_the_number_of_a_closed_one_is_watched_for_itself(loo
 @requirement("loop.remove_reader/returns-whether-watched")
 def test_removing_a_reader_tells_whether_there_was_one(loop: AbstractEventLoop) -> None:
     with socket_pair() as (ours, _):
-        never = loop.remove_reader(ours)
-        loop.add_writer(ours, lambda: None)
-        only_writing = loop.remove_reader(ours)
-        loop.add_reader(ours, lambda: None)
-        watched = loop.remove_reader(ours)
-        again = loop.remove_reader(ours)
-        loop.remove_writer(ours)
+        never = loop.remove_reader(ours.fileno())
+        loop.add_writer(ours.fileno(), lambda: None)
+        only_writing = loop.remove_reader(ours.fileno())
+        loop.add_reader(ours.fileno(), lambda: None)
+        watched = loop.remove_reader(ours.fileno())
+        again = loop.remove_reader(ours.fileno())
+        loop.remove_writer(ours.fileno())
     assert watched is True
     assert [bool(never), bool(only_writing), bool(again)] == [False] * 3
 
@@ -435,13 +436,13 @@ def test_removing_a_reader_tells_whether_there_was_one(loop: AbstractEventLoop) 
 @requirement("loop.remove_writer/returns-whether-watched")
 def test_removing_a_writer_tells_whether_there_was_one(loop: AbstractEventLoop) -> None:
     with socket_pair() as (ours, _):
-        never = loop.remove_writer(ours)
-        loop.add_reader(ours, lambda: None)
-        only_reading = loop.remove_writer(ours)
-        loop.add_writer(ours, lambda: None)
-        watched = loop.remove_writer(ours)
-        again = loop.remove_writer(ours)
-        loop.remove_reader(ours)
+        never = loop.remove_writer(ours.fileno())
+        loop.add_reader(ours.fileno(), lambda: None)
+        only_reading = loop.remove_writer(ours.fileno())
+        loop.add_writer(ours.fileno(), lambda: None)
+        watched = loop.remove_writer(ours.fileno())
+        again = loop.remove_writer(ours.fileno())
+        loop.remove_reader(ours.fileno())
     assert watched is True
     assert [bool(never), bool(only_reading), bool(again)] == [False] * 3
 
@@ -452,12 +453,12 @@ def test_a_writer_is_called_when_there_is_room_and_not_before(loop: AbstractEven
     calls: list[tuple[object, ...]] = []
     with socket_pair() as (ours, theirs):
         fill(ours)
-        loop.add_writer(ours, lambda *args: calls.append(args), 1, "two", None)
+        loop.add_writer(ours.fileno(), lambda *args: calls.append(args), 1, "two", None)
         run_passes(loop)
         before = list(calls)
         empty(theirs)
         run_until(loop, lambda: bool(calls))
-        loop.remove_writer(ours)
+        loop.remove_writer(ours.fileno())
     assert before == []
     assert calls[0] == (1, "two", None)
 
@@ -466,9 +467,9 @@ def test_a_writer_is_called_when_there_is_room_and_not_before(loop: AbstractEven
 def test_a_writer_is_called_again_while_there_is_room(loop: AbstractEventLoop) -> None:
     calls: list[str] = []
     with socket_pair() as (ours, _):
-        loop.add_writer(ours, calls.append, "called")
+        loop.add_writer(ours.fileno(), calls.append, "called")
         run_until(loop, lambda: len(calls) >= 3)
-        loop.remove_writer(ours)
+        loop.remove_writer(ours.fileno())
 
 
 @requirement("loop.add_writer/calls-callback-when-writable")
@@ -476,10 +477,10 @@ def test_a_writer_hears_that_the_peer_has_gone(loop: AbstractEventLoop) -> None:
     calls: list[str] = []
     with socket_pair() as (ours, theirs):
         fill(ours)
-        loop.add_writer(ours, calls.append, "called")
+        loop.add_writer(ours.fileno(), calls.append, "called")
         theirs.close()
         run_until(loop, lambda: bool(calls))
-        loop.remove_writer(ours)
+        loop.remove_writer(ours.fileno())
 
 
 @on_loops(PLAIN, DEBUG)
@@ -488,9 +489,9 @@ def test_room_that_comes_after_the_removal_calls_nobody(loop: AbstractEventLoop)
     calls: list[str] = []
     with socket_pair() as (ours, theirs):
         fill(ours)
-        loop.add_writer(ours, calls.append, "called")
+        loop.add_writer(ours.fileno(), calls.append, "called")
         run_passes(loop)
-        loop.remove_writer(ours)
+        loop.remove_writer(ours.fileno())
         empty(theirs)
         run_passes(loop)
     assert calls == []
@@ -505,16 +506,16 @@ async def test_of_two_readers_that_are_ready_the_one_that_the_other_removes_does
 
     def call(name: str, other: socket.socket) -> None:
         calls.append(name)
-        loop.remove_reader(other)
+        loop.remove_reader(other.fileno())
 
     with socket_pair() as (one, to_one), socket_pair() as (two, to_two):
-        loop.add_reader(one, call, "one", two)
-        loop.add_reader(two, call, "two", one)
+        loop.add_reader(one.fileno(), call, "one", two)
+        loop.add_reader(two.fileno(), call, "two", one)
         to_one.send(b"x")
         to_two.send(b"x")
         await turns(loop)
-        loop.remove_reader(one)
-        loop.remove_reader(two)
+        loop.remove_reader(one.fileno())
+        loop.remove_reader(two.fileno())
     # Which of them comes first is the loop's own business.
     assert len(set(calls)) == 1
 
@@ -528,15 +529,15 @@ async def test_of_two_writers_that_are_ready_the_one_that_the_other_removes_does
 
     def call(name: str, other: socket.socket) -> None:
         calls.append(name)
-        loop.remove_writer(other)
+        loop.remove_writer(other.fileno())
 
     with socket_pair() as (one, two):
         two.setblocking(False)
-        loop.add_writer(one, call, "one", two)
-        loop.add_writer(two, call, "two", one)
+        loop.add_writer(one.fileno(), call, "one", two)
+        loop.add_writer(two.fileno(), call, "two", one)
         await turns(loop)
-        loop.remove_writer(one)
-        loop.remove_writer(two)
+        loop.remove_writer(one.fileno())
+        loop.remove_writer(two.fileno())
     assert len(set(calls)) == 1
 
 
@@ -548,19 +549,19 @@ async def test_of_both_directions_of_a_descriptor_the_one_that_the_other_removes
 
     def read(sock: socket.socket) -> None:
         calls.append("reader")
-        loop.remove_writer(sock)
+        loop.remove_writer(sock.fileno())
 
     def write(sock: socket.socket) -> None:
         calls.append("writer")
-        loop.remove_reader(sock)
+        loop.remove_reader(sock.fileno())
 
     with socket_pair() as (ours, theirs):
         theirs.send(b"x")
-        loop.add_reader(ours, read, ours)
-        loop.add_writer(ours, write, ours)
+        loop.add_reader(ours.fileno(), read, ours)
+        loop.add_writer(ours.fileno(), write, ours)
         await turns(loop)
-        loop.remove_reader(ours)
-        loop.remove_writer(ours)
+        loop.remove_reader(ours.fileno())
+        loop.remove_writer(ours.fileno())
     assert len(set(calls)) == 1
 
 
@@ -569,9 +570,9 @@ async def test_of_both_directions_of_a_descriptor_the_one_that_the_other_removes
 def test_a_reader_removed_in_the_pass_that_finds_its_data_does_not_run(loop: AbstractEventLoop) -> None:
     calls: list[str] = []
     with socket_pair() as (ours, theirs):
-        loop.add_reader(ours, calls.append, "called")
+        loop.add_reader(ours.fileno(), calls.append, "called")
         theirs.send(b"x")
-        loop.call_soon(loop.remove_reader, ours)
+        loop.call_soon(loop.remove_reader, ours.fileno())
         run_passes(loop)
     assert calls == []
 
@@ -581,8 +582,8 @@ def test_a_reader_removed_in_the_pass_that_finds_its_data_does_not_run(loop: Abs
 def test_a_writer_removed_in_the_pass_that_finds_room_does_not_run(loop: AbstractEventLoop) -> None:
     calls: list[str] = []
     with socket_pair() as (ours, _):
-        loop.add_writer(ours, calls.append, "called")
-        loop.call_soon(loop.remove_writer, ours)
+        loop.add_writer(ours.fileno(), calls.append, "called")
+        loop.call_soon(loop.remove_writer, ours.fileno())
         run_passes(loop)
     assert calls == []
 
@@ -594,17 +595,17 @@ async def test_callbacks_that_remove_themselves_run_once(loop: AbstractEventLoop
 
     def read(sock: socket.socket) -> None:
         calls.append("reader")
-        loop.remove_reader(sock)
+        loop.remove_reader(sock.fileno())
 
     def write(sock: socket.socket) -> None:
         calls.append("writer")
-        loop.remove_writer(sock)
+        loop.remove_writer(sock.fileno())
 
     with socket_pair() as (ours, theirs):
         theirs.send(b"x")
-        loop.add_reader(ours, read, ours)
+        loop.add_reader(ours.fileno(), read, ours)
         await turns(loop)
-        loop.add_writer(ours, write, ours)
+        loop.add_writer(ours.fileno(), write, ours)
         await turns(loop)
     assert calls == ["reader", "writer"]
 

@@ -112,12 +112,14 @@ async def test_on_windows_a_proactor_loop_does_not_resolve_names(loop: AbstractE
 @pytest.mark.parametrize("early", [True, False], ids=["early", "late"])
 @on_loops(PLAIN, DEBUG, EAGER)
 @requirement("loop.sock_accept/returns-connection-and-address")
-async def test_accepting_gives_a_nonblocking_socket_and_the_peers_address(loop: AbstractEventLoop, early: bool) -> None:
+async def test_accepting_gives_a_nonblocking_socket_and_the_peers_address(
+    loop: AbstractEventLoop, aio: Any, early: bool
+) -> None:
     with socket.create_server((HOST, 0)) as listening, socket.socket() as client:
         listening.setblocking(False)
         if early:
             client.connect(listening.getsockname())
-        waiting = loop.create_task(loop.sock_accept(listening))
+        waiting = aio.ensure_future(loop.sock_accept(listening))
         await turns(loop)
         assert waiting.done() is early
         if not early:
@@ -143,12 +145,12 @@ async def test_connections_are_accepted_in_the_order_in_which_they_came(loop: Ab
 
 @pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="this platform has no Unix sockets")
 @requirement("loop.sock_accept/returns-connection-and-address")
-async def test_a_unix_socket_accepts(loop: AbstractEventLoop) -> None:
+async def test_a_unix_socket_accepts(loop: AbstractEventLoop, aio: Any) -> None:
     with socket_path() as path, socket.socket(socket.AF_UNIX) as listening, socket.socket(socket.AF_UNIX) as client:
         listening.bind(str(path))
         listening.listen()
         listening.setblocking(False)
-        waiting = loop.create_task(loop.sock_accept(listening))
+        waiting = aio.ensure_future(loop.sock_accept(listening))
         await turns(loop)
         client.connect(str(path))
         connection, _ = await waiting
@@ -188,12 +190,12 @@ async def test_a_socket_that_does_not_listen_accepts_nothing(loop: AbstractEvent
 async def test_after_a_cancelled_accepting_the_next_gets_the_connection(loop: AbstractEventLoop, aio: Any) -> None:
     with socket.create_server((HOST, 0)) as listening, socket.socket() as client:
         listening.setblocking(False)
-        waiting = loop.create_task(loop.sock_accept(listening))
+        waiting = aio.ensure_future(loop.sock_accept(listening))
         await turns(loop)
         waiting.cancel()
         with pytest.raises(aio.CancelledError):
             await waiting
-        assert not loop.remove_reader(listening)
+        assert not loop.remove_reader(listening.fileno())
         client.connect(listening.getsockname())
         await turns(loop)
         connection, address = await loop.sock_accept(listening)

@@ -170,7 +170,7 @@ async def test_after_a_timeout_the_next_call_waits_and_gets_the_data(loop: Abstr
 async def test_a_cancelled_call_leaves_nothing_watching_the_socket(loop: AbstractEventLoop, aio: Any) -> None:
     with socket_pair() as (ours, _):
         await cancelled(loop, aio, loop.sock_recv(ours, 100))
-        assert not loop.remove_reader(ours)
+        assert not loop.remove_reader(ours.fileno())
 
 
 @requirement("loop.sock_recv/cancelling-frees-socket")
@@ -192,12 +192,12 @@ async def test_a_reader_can_be_added_after_a_cancelled_call(loop: AbstractEventL
     called = loop.create_future()
 
     def read(sock: socket.socket) -> None:
-        loop.remove_reader(sock)
+        loop.remove_reader(sock.fileno())
         called.set_result(sock.recv(100))
 
     with socket_pair() as (ours, theirs):
         await cancelled(loop, aio, loop.sock_recv(ours, 100))
-        loop.add_reader(ours, read, ours)
+        loop.add_reader(ours.fileno(), read, ours)
         theirs.send(b"read")
         assert await called == b"read"
 
@@ -338,7 +338,7 @@ async def test_every_receiving_call_can_be_cancelled_without_loss(
         theirs.sendto(b"kept", ours.getsockname())
         await turns(loop)
         assert (await loop.sock_recvfrom(ours, 10))[0] == b"kept"
-        assert not loop.remove_reader(ours)
+        assert not loop.remove_reader(ours.fileno())
 
 
 @requirement("loop.sock_recv/other-tasks-run-meanwhile")

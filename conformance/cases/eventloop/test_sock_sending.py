@@ -97,7 +97,7 @@ async def test_a_cancelled_sending_stops_and_leaves_the_socket_to_the_next(loop:
         sending.cancel()
         with pytest.raises(aio.CancelledError):
             await sending
-        assert not loop.remove_writer(ours)
+        assert not loop.remove_writer(ours.fileno())
         reading = loop.create_task(in_thread(loop, lambda: read_until_eof(theirs)))
         await loop.sock_sendall(ours, b"next")
         ours.close()
