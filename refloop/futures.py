@@ -7,6 +7,7 @@ is either a pair `(callback, context)` or a task, which needs no callback: it is
 from __future__ import annotations
 
 import concurrent.futures
+import sys
 from contextvars import Context, copy_context
 from types import GenericAlias
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar, cast
@@ -329,6 +330,10 @@ class Future(Generic[T]):
             if created:
                 context["source_traceback"] = created
             self._loop.call_exception_handler(context)
+
+    if sys.implementation.name == "pypy":
+        # There, an object's destructor is what its class had when it was made.
+        __del__ = _report_unretrieved
 
     def _created_at(self) -> StackSummary | None:
         """Return the stack of the call that made this future; None unless it was made in debug mode."""

@@ -145,18 +145,21 @@ class SocketWaker(Waker):
 
 
 if sys.platform == "linux":
+    # PyPy does not name it.
+    EPOLLRDHUP = getattr(select, "EPOLLRDHUP", 0x2000)
 
     class EpollPoller(Poller):
         """Polls with epoll, without the layers between."""
 
-        readable = select.EPOLLIN | select.EPOLLPRI | select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
+        readable = select.EPOLLIN | select.EPOLLPRI | EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
         writable = select.EPOLLOUT | select.EPOLLHUP | select.EPOLLERR
 
         def __init__(self) -> None:
             self._epoll = select.epoll()
             self._watched: set[int] = set()
-            # The system's own method, with no call of ours around it.
-            self.poll = self._epoll.poll  # type: ignore[method-assign]
+            if sys.implementation.name == "cpython":
+                # The system's own method, with no call of ours around it; PyPy's takes no None.
+                self.poll = self._epoll.poll  # type: ignore[method-assign]
 
         def watch(self, fd: int, reading: bool, writing: bool) -> None:
             events = (select.EPOLLIN if reading else 0) | (select.EPOLLOUT if writing else 0)
@@ -178,7 +181,7 @@ if sys.platform == "linux":
                 self._watched.add(fd)
 
         def poll(self, timeout: float | None, at_most: int, /) -> Sequence[tuple[int, int]]:
-            return self._epoll.poll(timeout, at_most)
+            return self._epoll.poll(-1 if timeout is None else timeout, at_most)
 
         def close(self) -> None:
             self._epoll.close()
@@ -210,4 +213,4 @@ def default_poller() -> Poller:
 
 def default_waker() -> Waker:
     """Return the system's cheapest waker."""
-    return EventWaker() if sys.platform == "linux" else SocketWaker()
+    return EventWaker() if sys.platform == "linux" and hasattr(os, "eventfd") else SocketWaker()
