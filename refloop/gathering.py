@@ -53,7 +53,7 @@ class Gathering(Future[list[Any]]):
         if self.done():
             return False
         cancelled = False
-        for child in self._children:
+        for child in dict.fromkeys(self._children):
             if child.cancel(msg=msg):
                 cancelled = True
         if cancelled:

@@ -10,9 +10,11 @@ promise is kept here: `loop=` arguments (until 3.9), `await lock` and `with (yie
 
 from __future__ import annotations
 
+import functools
 import gc
 import warnings
 from contextlib import contextmanager
+from types import GeneratorType
 from typing import TYPE_CHECKING, Any, cast
 
 import refloop
@@ -145,18 +147,14 @@ def as_completed(fs: Any, *, loop: AbstractEventLoop | None = None, timeout: flo
 def _takes_loop(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a coroutine function the keyword `loop`, which can be no other than the one that it runs in."""
 
-    def call(*args: Any, loop: AbstractEventLoop | None = None, **kwargs: Any) -> Any:
-        if loop is None:
-            return function(*args, **kwargs)
-        _warn("the loop argument")
-        return call_in(loop, args, kwargs)
-
-    async def call_in(loop: AbstractEventLoop, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if get_running_loop() is not loop:
-            raise RuntimeError(f"{function.__name__}() runs in another loop than the one given as loop")
+    @functools.wraps(function)
+    async def call(*args: Any, loop: AbstractEventLoop | None = None, **kwargs: Any) -> Any:
+        if loop is not None:
+            _warn("the loop argument")
+            if get_running_loop() is not loop:
+                raise RuntimeError(f"{function.__name__}() runs in another loop than the one given as loop")
         return await function(*args, **kwargs)
 
-    call.__name__ = call.__qualname__ = function.__name__
     call.__doc__ = f"`refloop.{function.__name__}()`, in `loop`."
     return call
 
@@ -164,8 +162,10 @@ def _takes_loop(function: Callable[..., Any]) -> Callable[..., Any]:
 async def _wait(fs: Any, *, timeout: float | None = None, return_when: str = refloop.ALL_COMPLETED) -> Any:
     """`refloop.wait()`, which until 3.10 made tasks of coroutines.
 
-    Keeps: wait/wraps-coroutines-in-tasks, wait/warns-on-coroutine-arguments.
+    Keeps: wait/wraps-coroutines-in-tasks, wait/warns-on-coroutine-arguments, wait/rejects-task-generators.
     """
+    if isinstance(fs, GeneratorType):
+        raise TypeError("wait() takes a list or set of futures, not a generator")
     awaitables = set(fs)
     if any(refloop.iscoroutine(awaitable) for awaitable in awaitables):
         _warn("giving coroutines to wait()")

@@ -1,0 +1,44 @@
+"""Letting other tasks go on, counted in turns of the loop, and how an awaitable ended as a value that compares."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from conformance.support.waiting import GENEROUS
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+# The longest chain of wake-ups in these cases (a timer, a nested block that ends, a group that waits for its members,
+# the task that awaits them) takes seven turns.
+TURNS = 15
+
+
+async def settle(aio: Any) -> None:
+    """Let every task that can go on do so until it waits for something that nobody brings about, or ends."""
+    for _ in range(TURNS):
+        await aio.sleep(0)
+
+
+async def until(aio: Any, condition: Callable[[], object]) -> None:
+    """Let the loop run until ``condition()`` is true; fail after ``GENEROUS`` seconds."""
+    deadline = time.monotonic() + GENEROUS
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {GENEROUS} s for a condition that never came true"
+        await aio.sleep(0.001)
+
+
+async def ending(awaitable: Awaitable[Any]) -> Any:
+    """What awaiting it gives: its result, or the exception that it raises."""
+    try:
+        return await awaitable
+    except BaseException as error:
+        return error
+
+
+def names(errors: BaseException | tuple[BaseException, ...]) -> list[str]:
+    """The names of the classes of the exceptions in a group, in alphabetical order: no other is promised."""
+    found = errors.exceptions if isinstance(errors, BaseExceptionGroup) else errors
+    assert isinstance(found, tuple), f"no exception group: {errors!r}"
+    return sorted(type(error).__name__ for error in found)
