@@ -111,11 +111,13 @@ async def test_a_task_that_waits_in_several_blocks_one_after_the_other_is_cancel
 @on_loops(PLAIN, DEBUG, EAGER)
 @requirement("timeout/silent-when-in-time")
 async def test_a_block_that_ends_in_time_raises_nothing_then_or_later(loop: AbstractEventLoop, aio: Any) -> None:
-    async with aio.timeout(5 * SHORT) as limit:
+    async with aio.timeout(LONG) as limit:
         future = loop.create_future()
         loop.call_soon(future.set_result, "result")
         result = await future
-    await aio.sleep(10 * SHORT)
+        # Passes after the block, which does not wait any more.
+        limit.reschedule(loop.time() + SHORT)
+    await aio.sleep(5 * SHORT)
     assert (result, limit.expired(), aio.current_task().cancelling()) == ("result", False, 0)
 
 

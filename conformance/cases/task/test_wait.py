@@ -49,8 +49,9 @@ async def test_wait_takes_any_collection(loop: AbstractEventLoop, aio: Any, make
 @requirement("wait/returns-done-and-pending-sets")
 async def test_each_future_is_in_one_of_two_sets_once(loop: AbstractEventLoop, aio: Any) -> None:
     first, second, task = *futures(loop, 2), loop.create_task(aio.sleep(0))
-    loop.call_soon(first.set_result, None)
-    done, pending = await aio.wait([first, second, first, task, second], timeout=0.02)
+    first.set_result(None)
+    await settle(aio)
+    done, pending = await aio.wait([first, second, first, task, second], timeout=0.01)
     assert (type(done), type(pending)) == (set, set)
     assert (done, pending) == ({first, task}, {second})
 
