@@ -175,9 +175,20 @@ async def _wait(fs: Any, *, timeout: float | None = None, return_when: str = ref
 
 _wait.__name__ = "wait"
 
+
+async def _wait_for(fut: Any, timeout: float | None) -> Any:
+    """`refloop.wait_for()`, which until 3.11 ran a coroutine in a task of its own.
+
+    Keeps: wait_for/wraps-coroutine-in-task.
+    """
+    return await refloop.wait_for(refloop.ensure_future(fut), timeout)
+
+
+_wait_for.__name__ = "wait_for"
+
 sleep = _takes_loop(refloop.sleep)
 wait = _takes_loop(_wait)
-wait_for = _takes_loop(refloop.wait_for)
+wait_for = _takes_loop(_wait_for)
 open_connection = _takes_loop(refloop.open_connection)
 start_server = _takes_loop(refloop.start_server)
 if hasattr(refloop, "open_unix_connection"):

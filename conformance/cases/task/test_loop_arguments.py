@@ -77,5 +77,5 @@ def test_the_keyword_is_deprecated(loop: AbstractEventLoop, aio: Any, function: 
 async def test_the_keyword_is_refused(loop: AbstractEventLoop, aio: Any, function: str) -> None:
     future = loop.create_future()
     with pytest.raises(TypeError):
-        call(aio, function, future, loop)
+        await awaited(call(aio, function, future, loop), function)
     assert future.done() is False

@@ -41,7 +41,7 @@ async def test_sleep_takes_delay_and_result_by_position_and_by_name(aio: Any) ->
 @requirement("sleep/accepts-documented-arguments")
 async def test_sleep_refuses_other_arguments(aio: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
     with pytest.raises(TypeError):
-        aio.sleep(*arguments, **keywords)
+        await aio.sleep(*arguments, **keywords)
 
 
 @on_loops(PLAIN, DEBUG, EAGER)

@@ -33,7 +33,7 @@ async def test_wait_takes_futures_and_by_name_a_timeout_and_when_to_return(loop:
     assert await aio.wait([done, pending], timeout=LONG, return_when=aio.FIRST_COMPLETED) == ({done}, {pending})
     for arguments, keywords in (((), {}), (([done], 1), {}), (([done],), {"when": 1})):
         with pytest.raises(TypeError):
-            aio.wait(*arguments, **keywords)
+            await aio.wait(*arguments, **keywords)
 
 
 @pytest.mark.parametrize("make", [list, tuple, set, frozenset, dict.fromkeys])
@@ -112,7 +112,7 @@ async def test_a_timeout_may_be_whole_seconds_and_is_not_waited_for_when_all_are
 
 @on_loops(PLAIN, DEBUG, EAGER)
 @pytest.mark.parametrize("finish", FINISHES)
-@requirement("wait/first-completed-returns-on-any", "FIRST_COMPLETED/accepted-as-return-when")
+@requirement("wait/first-completed-returns-on-any")
 async def test_first_completed_returns_when_any_is_done(loop: AbstractEventLoop, aio: Any, finish: str) -> None:
     first, second, third = futures(loop)
     loop.call_soon(finish_with, second, finish)
@@ -129,7 +129,7 @@ async def test_first_completed_returns_what_was_done_before(loop: AbstractEventL
 
 
 @on_loops(PLAIN, DEBUG, EAGER)
-@requirement("wait/first-exception-returns-on-failure", "FIRST_EXCEPTION/accepted-as-return-when")
+@requirement("wait/first-exception-returns-on-failure")
 async def test_first_exception_returns_when_one_raises_and_not_before(loop: AbstractEventLoop, aio: Any) -> None:
     given = futures(loop, 4)
     waiting = loop.create_task(aio.wait(given, return_when=aio.FIRST_EXCEPTION))
@@ -164,7 +164,7 @@ async def test_first_exception_waits_for_all_when_none_raises(loop: AbstractEven
 
 @on_loops(PLAIN, DEBUG, EAGER)
 @pytest.mark.parametrize("chosen", [True, False], ids=["ALL_COMPLETED", "default"])
-@requirement("wait/all-completed-returns-on-all", "ALL_COMPLETED/accepted-as-return-when")
+@requirement("wait/all-completed-returns-on-all")
 async def test_all_completed_returns_when_the_last_is_done(loop: AbstractEventLoop, aio: Any, chosen: bool) -> None:
     given = futures(loop)
     keywords = {"return_when": aio.ALL_COMPLETED} if chosen else {}
@@ -188,6 +188,27 @@ async def test_two_may_wait_for_the_same_futures(loop: AbstractEventLoop, aio: A
     assert (for_any.done(), for_all.done()) == (True, False)
     second.set_result(None)
     assert (await for_any, await for_all) == (({first}, {second}), ({first, second}, set()))
+
+
+@requirement(
+    "FIRST_COMPLETED/accepted-as-return-when",
+    "FIRST_EXCEPTION/accepted-as-return-when",
+    "ALL_COMPLETED/accepted-as-return-when",
+)
+async def test_the_constants_are_what_return_when_takes(loop: AbstractEventLoop, aio: Any) -> None:
+    done, failed, pending = futures(loop)
+    done.set_result(None)
+    failed.set_exception(ValueError())
+    failed.exception()
+    waits = {
+        name: loop.create_task(aio.wait([*given, pending], return_when=getattr(aio, name)))
+        for name, given in {"FIRST_COMPLETED": [done], "FIRST_EXCEPTION": [failed], "ALL_COMPLETED": [failed]}.items()
+    }
+    await settle(aio)
+    ended = {name for name, wait in waits.items() if wait.done()}
+    pending.set_result(None)
+    await aio.wait(waits.values(), return_when=aio.ALL_COMPLETED)
+    assert ended == {"FIRST_COMPLETED", "FIRST_EXCEPTION"}
 
 
 @requirement("wait/wraps-coroutines-in-tasks")

@@ -35,7 +35,7 @@ async def test_wait_for_takes_an_awaitable_and_a_timeout_that_has_no_default(loo
     assert await aio.wait_for(future, timeout=LONG) == "result"
     for arguments, keywords in (((future,), {}), ((future, 1, 2), {}), ((future, 1), {"delay": 1})):
         with pytest.raises(TypeError):
-            aio.wait_for(*arguments, **keywords)
+            await aio.wait_for(*arguments, **keywords)
 
 
 @on_loops(PLAIN, DEBUG, EAGER)
