@@ -161,13 +161,16 @@ class TaskGroup:
                 raise RuntimeError(f"TaskGroup {self!r} has not been entered")
             raise RuntimeError(f"TaskGroup {self!r} is shutting down")
         task: Task[T] = self._loop.create_task(coro, **kwargs)
+        self._admit(task)
+        return task
+
+    def _admit(self, task: Any) -> None:
         # Also when the task has ended already, having started eagerly: its failure is not to stop the group here.
         self._members.add(task)
         task.add_done_callback(self._member_done)
         if self._stopping and not task.done():
-            # In its eager first step it has called `cancel()`, which could not know it yet.
+            # In its eager first step it has called `cancel()`, which could not know of it yet.
             task.cancel()
-        return task
 
     def cancel(self) -> None:
         """Cancel the members and the body; the block then ends without `CancelledError`.

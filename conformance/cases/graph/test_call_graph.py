@@ -260,7 +260,9 @@ async def test_everybody_who_awaits_is_shown_once(loop: AbstractEventLoop, aio: 
     gate.set_result(None)
     await aio.wait(waiters)
     assert sorted(map(id, awaiters(graph))) == sorted(map(id, waiters))
-    assert {waiter.future: len(waiter.call_stack) for waiter in graph.awaited_by} == dict(zip(waiters, (1, 3, 2), strict=True))
+    assert {waiter.future: len(waiter.call_stack) for waiter in graph.awaited_by} == dict(
+        zip(waiters, (1, 3, 2), strict=True)
+    )
 
 
 @on_loops(PLAIN, DEBUG)
@@ -317,7 +319,7 @@ async def test_what_is_no_future_is_ignored(loop: AbstractEventLoop, aio: Any, f
 
 @requirement("future_add_to_awaited_by/records-waiter")
 async def test_instances_of_subclasses_are_recorded(loop: AbstractEventLoop, aio: Any) -> None:
-    class Own(aio.Future):  # type: ignore[misc, name-defined]
+    class Own(aio.Future):  # type: ignore[misc]
         pass
 
     future, waiter = Own(loop=loop), Own(loop=loop)

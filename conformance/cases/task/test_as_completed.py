@@ -207,9 +207,9 @@ async def test_after_the_timeout_an_async_for_raises_timeouterror(loop: Abstract
     done, pending = loop.create_future(), loop.create_future()
     done.set_result("in time")
     seen = []
-    with pytest.raises(aio.TimeoutError):
+    with pytest.raises(aio.TimeoutError):  # noqa: PT012 - the block itself raises
         async for one in aio.as_completed([pending, done], timeout=IN_TIME):
-            seen.append(one)
+            seen.append(one)  # noqa: PERF401 - what came before the exception
     assert seen == [done]
 
 

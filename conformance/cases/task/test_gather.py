@@ -227,7 +227,7 @@ def test_futures_of_different_loops_are_refused(loop: AbstractEventLoop, aio: An
     async def gather() -> None:
         await aio.gather(own, foreign)
 
-    with pytest.raises(ValueError):  # noqa: PT011 - no text is promised
+    with pytest.raises(ValueError):  # noqa: PT011, PT012 - no text is promised
         if running:
             loop.run_until_complete(gather())
         else:

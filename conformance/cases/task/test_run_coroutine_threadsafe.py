@@ -43,7 +43,9 @@ def test_it_takes_a_coroutine_and_a_loop(loop: AbstractEventLoop, aio: Any) -> N
 
 
 @on_loops(PLAIN, DEBUG, EAGER)
-@requirement("run_coroutine_threadsafe/returns-concurrent-future", "run_coroutine_threadsafe/callable-from-other-thread")
+@requirement(
+    "run_coroutine_threadsafe/returns-concurrent-future", "run_coroutine_threadsafe/callable-from-other-thread"
+)
 @requirement("run_coroutine_threadsafe/delivers-result")
 def test_another_thread_gets_the_result_by_a_concurrent_future(loop: AbstractEventLoop, aio: Any) -> None:
     result = object()

@@ -48,9 +48,7 @@ async def test_shield_takes_one_awaitable_and_nothing_else(loop: AbstractEventLo
 
 @on_loops(PLAIN, DEBUG)
 @requirement("shield/wraps-coroutine-in-task")
-async def test_a_shielded_coroutine_runs_in_a_task_although_nobody_awaits_it(
-    loop: AbstractEventLoop, aio: Any
-) -> None:
+async def test_a_shielded_coroutine_runs_in_a_task_although_nobody_awaits_it(loop: AbstractEventLoop, aio: Any) -> None:
     ran: list[Any] = []
 
     async def run() -> str:

@@ -244,7 +244,7 @@ async def test_a_deadline_that_passes_while_cancelled_members_clean_up_is_kept(
             loop.call_later(0.005, cleaning.set_result, None)
             await cleaning
 
-    with pytest.raises(TimeoutError):
+    with pytest.raises(TimeoutError):  # noqa: PT012 - the block itself raises
         async with aio.timeout(None) as limit:
             async with aio.TaskGroup() as group:
                 group.create_task(clean_up())

@@ -1,4 +1,4 @@
-"""Cancellations from outside that meet a ``TaskGroup``: in its body, in its exit, beside failures, under time limits."""
+"""Cancellations from outside that meet a ``TaskGroup``: in its body, its exit, beside failures, under time limits."""
 
 from __future__ import annotations
 
@@ -262,7 +262,7 @@ async def test_a_count_from_before_the_block_is_the_count_after_it(loop: Abstrac
 async def test_a_time_limit_around_a_group_ends_it_and_raises_timeouterror(
     loop: AbstractEventLoop, aio: Any, body_waits: bool
 ) -> None:
-    with pytest.raises(TimeoutError):
+    with pytest.raises(TimeoutError):  # noqa: PT012 - the block itself raises
         async with aio.timeout(SHORT):
             async with aio.TaskGroup() as group:
                 member = group.create_task(wait_for(loop.create_future()))
@@ -274,10 +274,10 @@ async def test_a_time_limit_around_a_group_ends_it_and_raises_timeouterror(
 @on_loops(PLAIN, DEBUG, EAGER)
 @requirement("TaskGroup/preserves-cancelling-count", "TaskGroup/contains-internal-cancellation")
 async def test_a_time_limit_works_on_after_a_group_in_it_has_failed(loop: AbstractEventLoop, aio: Any) -> None:
-    with pytest.raises(TimeoutError):
+    with pytest.raises(TimeoutError):  # noqa: PT012 - the block itself raises
         async with aio.timeout(SHORT) as limit:
             limit.reschedule(None)
-            with pytest.raises(ExceptionGroup):
+            with pytest.raises(ExceptionGroup):  # noqa: PT012 - the block itself raises
                 async with aio.TaskGroup() as group:
                     group.create_task(fail(ValueError()))
                     await loop.create_future()
@@ -292,7 +292,7 @@ async def test_a_time_limit_and_a_failure_in_one_turn_are_both_told(loop: Abstra
     seen: list[object] = []
     gate = loop.create_future()
     loop.call_later(SHORT, gate.set_exception, ValueError())
-    with pytest.raises(TimeoutError):
+    with pytest.raises(TimeoutError):  # noqa: PT012 - the block itself raises
         async with aio.timeout(None) as limit:
             gate.add_done_callback(lambda _: limit.reschedule(loop.time() - 1))
             try:

@@ -215,7 +215,7 @@ async def test_no_member_can_be_added_after_a_failure(loop: AbstractEventLoop, a
         finally:
             seen.append(refused(group, aio.sleep(0)) is not None)
 
-    with pytest.raises(ExceptionGroup):
+    with pytest.raises(ExceptionGroup):  # noqa: PT012 - the block itself raises
         async with aio.TaskGroup() as group:
             group.create_task(add_late())
             await aio.sleep(0)
@@ -237,7 +237,7 @@ async def test_a_coroutine_that_is_refused_is_closed(loop: AbstractEventLoop, ai
 
     group = aio.TaskGroup()
     states.append(refused(group, aio.sleep(0)))
-    with pytest.raises(ExceptionGroup):
+    with pytest.raises(ExceptionGroup):  # noqa: PT012 - the block itself raises
         async with group:
             group.create_task(add_late())
             await aio.sleep(0)

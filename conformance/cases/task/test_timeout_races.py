@@ -36,7 +36,7 @@ async def test_an_outer_deadline_passes_through_the_inner_block_as_a_cancellatio
     loop: AbstractEventLoop, aio: Any
 ) -> None:
     seen: list[object] = []
-    with pytest.raises(TimeoutError):
+    with pytest.raises(TimeoutError):  # noqa: PT012 - the block itself raises
         async with aio.timeout(SHORT) as outer:
             try:
                 async with aio.timeout(LONG) as inner:
@@ -56,7 +56,7 @@ async def test_when_both_deadlines_pass_in_one_turn_the_outer_block_raises(
     loop: AbstractEventLoop, aio: Any, first: str
 ) -> None:
     seen: list[object] = []
-    with pytest.raises(TimeoutError):
+    with pytest.raises(TimeoutError):  # noqa: PT012 - the block itself raises
         async with aio.timeout(None) as outer:
             try:
                 async with aio.timeout(None) as inner:
@@ -78,7 +78,7 @@ async def test_an_outer_deadline_that_passes_while_the_inner_block_cleans_up_is_
     loop: AbstractEventLoop, aio: Any
 ) -> None:
     seen: list[str] = []
-    with pytest.raises(TimeoutError):
+    with pytest.raises(TimeoutError):  # noqa: PT012 - the block itself raises
         async with aio.timeout(None) as outer:
             try:
                 async with aio.timeout(SHORT):
@@ -209,7 +209,7 @@ async def test_a_limit_works_in_the_clean_up_of_a_cancelled_task(loop: AbstractE
 @requirement("timeout/raises-timeouterror-on-exit")
 async def test_another_exception_of_an_expired_block_passes(loop: AbstractEventLoop, aio: Any) -> None:
     error = ValueError()
-    with pytest.raises(ValueError) as caught:  # noqa: PT011 - compared below
+    with pytest.raises(ValueError) as caught:  # noqa: PT011, PT012 - compared below
         async with aio.timeout(SHORT):
             try:
                 await loop.create_future()

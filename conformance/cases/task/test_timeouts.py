@@ -78,7 +78,7 @@ async def test_without_a_deadline_a_block_takes_its_time(loop: AbstractEventLoop
 async def test_the_block_is_cancelled_inside_and_raises_timeouterror_outside(loop: AbstractEventLoop, aio: Any) -> None:
     seen: list[object] = []
     future = loop.create_future()
-    with pytest.raises(TimeoutError) as caught:
+    with pytest.raises(TimeoutError) as caught:  # noqa: PT012 - the block itself raises
         async with aio.timeout(SHORT):
             try:
                 await future
@@ -137,7 +137,7 @@ async def test_timeout_at_expires_when_the_loops_clock_reaches_the_deadline(loop
     limit = aio.timeout_at(deadline)
     # Entered late: the deadline is one of the clock and does not begin to count with the block.
     await aio.sleep(SHORT)
-    with pytest.raises(TimeoutError):
+    with pytest.raises(TimeoutError):  # noqa: PT012 - the block itself raises
         async with limit:
             assert limit.when() == deadline
             await loop.create_future()
@@ -174,7 +174,7 @@ async def test_a_deadline_in_the_past_expires_in_the_next_iteration(
     loop: AbstractEventLoop, aio: Any, delay: float
 ) -> None:
     seen: list[str] = []
-    with pytest.raises(TimeoutError):
+    with pytest.raises(TimeoutError):  # noqa: PT012 - the block itself raises
         async with aio.timeout_at(loop.time() + delay) as limit:
             seen.append(f"expired at entry: {limit.expired()}")
             await aio.sleep(0)
@@ -196,7 +196,7 @@ async def test_a_block_that_never_waits_ends_before_the_next_iteration(aio: Any,
 @requirement("Timeout.reschedule/replaces-deadline", "timeout/reschedulable-after-creation")
 async def test_a_deadline_can_be_brought_forward(loop: AbstractEventLoop, aio: Any) -> None:
     for first in (LONG, None):
-        with pytest.raises(TimeoutError):
+        with pytest.raises(TimeoutError):  # noqa: PT012 - the block itself raises
             async with aio.timeout(first) as limit:
                 deadline = loop.time() + SHORT
                 limit.reschedule(deadline)
@@ -267,7 +267,7 @@ async def test_expired_is_true_once_the_deadline_has_passed_and_stays_so(loop: A
     seen: list[object] = []
     limit = aio.timeout(SHORT)
     seen.append(limit.expired())
-    with pytest.raises(TimeoutError):
+    with pytest.raises(TimeoutError):  # noqa: PT012 - the block itself raises
         async with limit:
             seen.append(limit.expired())
             try:
@@ -280,7 +280,7 @@ async def test_expired_is_true_once_the_deadline_has_passed_and_stays_so(loop: A
 
 @requirement("Timeout.expired/returns-whether-deadline-passed")
 async def test_expired_is_false_after_another_exception(aio: Any) -> None:
-    with pytest.raises(ValueError):  # noqa: PT012, PT011 - raised in the block
+    with pytest.raises(ValueError):  # noqa: PT011 - raised in the block
         async with aio.timeout(LONG) as limit:
             raise ValueError
     assert limit.expired() is False
@@ -291,7 +291,7 @@ async def test_expired_is_false_after_another_exception(aio: Any) -> None:
 async def test_other_tasks_are_left_alone(loop: AbstractEventLoop, aio: Any) -> None:
     gate = loop.create_future()
     before = loop.create_task(wait_for(gate))
-    with pytest.raises(TimeoutError):
+    with pytest.raises(TimeoutError):  # noqa: PT012 - the block itself raises
         async with aio.timeout(SHORT):
             within = loop.create_task(wait_for(gate))
             await aio.wait([before, within])

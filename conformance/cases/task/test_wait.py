@@ -222,7 +222,7 @@ async def test_coroutines_come_back_as_tasks(aio: Any) -> None:
 
 @requirement("wait/warns-on-coroutine-arguments")
 async def test_coroutines_are_deprecated(aio: Any) -> None:
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning):  # noqa: PT030 - no text is promised
         await aio.wait([aio.sleep(0)])
 
 

@@ -40,9 +40,7 @@ async def test_wait_for_takes_an_awaitable_and_a_timeout_that_has_no_default(loo
 
 @on_loops(PLAIN, DEBUG, EAGER)
 @pytest.mark.parametrize("timeout", [None, LONG, LONG + 0.5], ids=["none", "int", "float"])
-@requirement(
-    "wait_for/returns-inner-result", "wait_for/none-means-no-limit", "wait_for/accepts-int-or-float-timeout"
-)
+@requirement("wait_for/returns-inner-result", "wait_for/none-means-no-limit", "wait_for/accepts-int-or-float-timeout")
 async def test_the_result_comes_through_in_time(loop: AbstractEventLoop, aio: Any, timeout: float | None) -> None:
     class Awaitable:
         def __await__(self) -> Generator[Any, Any, str]:
@@ -58,9 +56,7 @@ async def test_the_result_comes_through_in_time(loop: AbstractEventLoop, aio: An
 @on_loops(PLAIN, DEBUG, EAGER)
 @pytest.mark.parametrize("timeout", [None, LONG])
 @requirement("wait_for/returns-inner-result")
-async def test_the_exception_comes_through_in_time(
-    loop: AbstractEventLoop, aio: Any, timeout: float | None
-) -> None:
+async def test_the_exception_comes_through_in_time(loop: AbstractEventLoop, aio: Any, timeout: float | None) -> None:
     error = ValueError()
     future = loop.create_future()
     loop.call_soon(future.set_exception, error)
