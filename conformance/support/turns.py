@@ -30,11 +30,12 @@ async def until(aio: Any, condition: Callable[[], object]) -> None:
 
 
 async def ending(awaitable: Awaitable[Any]) -> Any:
-    """What awaiting it gives: its result, or the exception that it raises."""
+    """What awaiting it gives: its result, or the exception that it raises; a returned exception is neither."""
     try:
-        return await awaitable
+        result = await awaitable
     except BaseException as error:
         return error
+    return ("returned", result) if isinstance(result, BaseException) else result
 
 
 def names(errors: BaseException | tuple[BaseException, ...]) -> list[str]:
