@@ -141,8 +141,9 @@ async def test_a_waiter_cancelled_as_the_inner_future_finishes_is_cancelled(loop
     inner = loop.create_future()
     waiter = loop.create_task(wait_for(aio.shield(inner)))
     await settle(aio)
+    # Called after the shield was told, and before the waiter is.
+    inner.add_done_callback(lambda _: waiter.cancel())
     inner.set_result("finished")
-    waiter.cancel()
     await settle(aio)
     assert waiter.cancelled()
     assert inner.result() == "finished"

@@ -278,7 +278,8 @@ async def test_a_wait_cancelled_as_its_last_future_finishes_is_cancelled(loop: A
     future = loop.create_future()
     waiting = loop.create_task(aio.wait([future]))
     await settle(aio)
+    # Called after the wait was told, and before it goes on.
+    future.add_done_callback(lambda _: waiting.cancel())
     future.set_result("finished")
-    waiting.cancel()
     assert isinstance(await ending(waiting), aio.CancelledError)
     assert future.result() == "finished"
