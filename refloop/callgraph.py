@@ -7,9 +7,11 @@ object says by `_on_behalf_of()` for whom. Only what `future_add_to_awaited_by()
 
 from __future__ import annotations
 
+import gc
 import inspect
 import sys
 from dataclasses import dataclass
+from types import AsyncGeneratorType, CoroutineType
 from typing import TYPE_CHECKING, Any, TextIO
 from weakref import WeakKeyDictionary, WeakSet
 
@@ -152,8 +154,19 @@ def _suspended_stack(future: Any) -> list[FrameCallGraphEntry]:
                 coro = getattr(coro, next_name)
                 break
         else:
-            break
+            coro = _wrapped_in(coro)
     return stack[::-1]
+
+
+def _wrapped_in(awaited: Any) -> Any:
+    """Return the coroutine or asynchronous generator that `awaited` runs, if it is no more than its wrapper.
+
+    What `anext()`, `async for` and a coroutine's `__await__()` give does not name it; the garbage collector knows it.
+    """
+    if type(awaited).__module__ != "builtins":
+        return None
+    inner = (one for one in gc.get_referents(awaited) if isinstance(one, (AsyncGeneratorType, CoroutineType)))
+    return next(inner, None)
 
 
 def _limited(stack: list[FrameCallGraphEntry], limit: int | None) -> tuple[FrameCallGraphEntry, ...]:

@@ -53,7 +53,7 @@ class Gathering(Future[list[Any]]):
         if self.done():
             return False
         cancelled = False
-        for child in self._children:
+        for child in dict.fromkeys(self._children):
             if child.cancel(msg=msg):
                 cancelled = True
         if cancelled:
@@ -69,7 +69,7 @@ class Gathering(Future[list[Any]]):
                 child.exception()
             return
         if not self._return_exceptions and (child.cancelled() or child.exception() is not None):
-            self._fail(outcome_of(child)[1])
+            self._fail(cast("BaseException", outcome_of(child)[1]))
             return
         if self._left == 0:
             self._finish()

@@ -11,11 +11,13 @@ promise is kept here: `loop=` arguments (until 3.9), `await lock` and `with (yie
 
 from __future__ import annotations
 
+import functools
 import gc
 import inspect
 import threading
 import warnings
 from contextlib import contextmanager
+from types import GeneratorType
 from typing import TYPE_CHECKING, Any, cast
 
 import refloop
@@ -175,18 +177,14 @@ def as_completed(aws: Any, *, loop: AbstractEventLoop | None = None, timeout: fl
 def _takes_loop(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a coroutine function the keyword `loop`, which can be no other than the one that it runs in."""
 
-    def call(*args: Any, loop: AbstractEventLoop | None = None, **kwargs: Any) -> Any:
-        if loop is None:
-            return function(*args, **kwargs)
-        _warn("the loop argument")
-        return call_in(loop, args, kwargs)
-
-    async def call_in(loop: AbstractEventLoop, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if get_running_loop() is not loop:
-            raise RuntimeError(f"{function.__name__}() runs in another loop than the one given as loop")
+    @functools.wraps(function)
+    async def call(*args: Any, loop: AbstractEventLoop | None = None, **kwargs: Any) -> Any:
+        if loop is not None:
+            _warn("the loop argument")
+            if get_running_loop() is not loop:
+                raise RuntimeError(f"{function.__name__}() runs in another loop than the one given as loop")
         return await function(*args, **kwargs)
 
-    call.__name__ = call.__qualname__ = function.__name__
     call.__doc__ = f"`refloop.{function.__name__}()`, in `loop`."
     vars(call)["__signature__"] = _with_loop(function)
     return call
@@ -195,8 +193,10 @@ def _takes_loop(function: Callable[..., Any]) -> Callable[..., Any]:
 async def _wait(aws: Any, *, timeout: float | None = None, return_when: str = refloop.ALL_COMPLETED) -> Any:
     """`refloop.wait()`, which until 3.10 made tasks of coroutines.
 
-    Keeps: wait/wraps-coroutines-in-tasks, wait/warns-on-coroutine-arguments.
+    Keeps: wait/wraps-coroutines-in-tasks, wait/warns-on-coroutine-arguments, wait/rejects-task-generators.
     """
+    if isinstance(aws, GeneratorType):
+        raise TypeError("wait() takes a list or set of futures, not a generator")
     awaitables = set(aws)
     if any(refloop.iscoroutine(awaitable) for awaitable in awaitables):
         _warn("giving coroutines to wait()")
@@ -247,9 +247,19 @@ def _limit(limit: int | None) -> int:
     return DEFAULT_LIMIT if limit is None else limit
 
 
+async def _wait_for(aw: Any, timeout: float | None) -> Any:
+    """`refloop.wait_for()`, which until 3.11 ran a coroutine in a task of its own.
+
+    Keeps: wait_for/wraps-coroutine-in-task.
+    """
+    return await refloop.wait_for(refloop.ensure_future(aw), timeout)
+
+
+_wait_for.__name__ = "wait_for"
+
 sleep = _takes_loop(refloop.sleep)
 wait = _takes_loop(_wait)
-wait_for = _takes_loop(refloop.wait_for)
+wait_for = _takes_loop(_wait_for)
 open_connection = _takes_loop(refloop.open_connection)
 start_server = _takes_loop(refloop.start_server)
 if hasattr(refloop, "open_unix_connection"):

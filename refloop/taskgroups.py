@@ -47,6 +47,7 @@ class TaskGroup:
         self._stopping = False
         self._closed = False
         self._parent_cancelled = False
+        self._cancelling_before = 0
 
     async def __aenter__(self) -> Self:
         """Make the current task the parent. `RuntimeError` for a second time, and outside a task.
@@ -59,6 +60,8 @@ class TaskGroup:
         self._parent = current_task(self._loop)
         if self._parent is None:
             raise RuntimeError(f"TaskGroup {self!r} cannot determine the parent task")
+        # A request that the parent has yet to be told of belongs to the block: it is told in there.
+        self._cancelling_before = 0 if _is_told_later(self._parent) else self._parent.cancelling()
         self._in_body = True
         if self._stopping:
             self._cancel_body()
@@ -117,7 +120,7 @@ class TaskGroup:
             errors.append(error)
         if not errors:
             return cancelled
-        if self._parent.cancelling():
+        if self._parent.cancelling() > self._cancelling_before:
             # Somebody wants the parent cancelled. The group goes first; the request is made anew, and counts once.
             self._parent.uncancel()
             self._parent.cancel()
@@ -127,14 +130,18 @@ class TaskGroup:
         return group
 
     async def _take_back_cancellation(self, cancelled: BaseException | None) -> BaseException | None:
-        """Take the group's request to cancel the parent back; return the cancellation that somebody else requested."""
-        if self._parent.uncancel() == 0 and self._parent._must_cancel:
-            # The body ended before it was told. Tasks of older interpreters keep the exception in store all the same.
+        """Take the group's request to cancel the parent back; return the cancellation that somebody else requested.
+
+        Requests from before the block are not of its time: a task that cleans up after its cancellation may use groups.
+        """
+        if self._parent.uncancel() <= self._cancelling_before and _is_told_later(self._parent):
+            # The body ended before it was told, and the exception is kept in store all the same: by tasks of older
+            # interpreters, and where requests from before the block still count.
             try:
                 await sleep(0)
             except CancelledError as request:
                 cancelled = request
-        return cancelled if self._parent.cancelling() else None
+        return cancelled if self._parent.cancelling() > self._cancelling_before else None
 
     def create_task(self, coro: Coroutine[Any, Any, T] | Generator[Any, Any, T], **kwargs: Any) -> Task[T]:
         """Make a member task by `loop.create_task()`, which gets all keywords: `name`, `context`, `eager_start` ...
@@ -154,10 +161,16 @@ class TaskGroup:
                 raise RuntimeError(f"TaskGroup {self!r} has not been entered")
             raise RuntimeError(f"TaskGroup {self!r} is shutting down")
         task: Task[T] = self._loop.create_task(coro, **kwargs)
+        self._admit(task)
+        return task
+
+    def _admit(self, task: Any) -> None:
         # Also when the task has ended already, having started eagerly: its failure is not to stop the group here.
         self._members.add(task)
         task.add_done_callback(self._member_done)
-        return task
+        if self._stopping and not task.done():
+            # In its eager first step it has called `cancel()`, which could not know of it yet.
+            task.cancel()
 
     def cancel(self) -> None:
         """Cancel the members and the body; the block then ends without `CancelledError`.
@@ -234,3 +247,8 @@ class TaskGroup:
         elif self._parent is not None:
             words.append("entered")
         return " ".join(["<TaskGroup", *words]) + ">"
+
+
+def _is_told_later(task: Any) -> bool:
+    """Return whether a cancellation of the running `task` waits for its next suspension."""
+    return bool(getattr(task, "_must_cancel", False))

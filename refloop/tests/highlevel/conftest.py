@@ -59,7 +59,6 @@ def pytest_configure(config: pytest.Config) -> None:
     for line in (
         "since(version): asyncio has, or keeps, this from that version on; refloop always",
         "asyncio_differs(reason): what asyncio does instead, where it breaks its own promise",
-        "own_tasks(reason): needs tasks of the namespace's own make",
         "requirement(*ids): what a case checks",
     ):
         config.addinivalue_line("markers", line)
@@ -83,9 +82,6 @@ def world(request: pytest.FixtureRequest) -> str:
         differs = request.node.get_closest_marker("asyncio_differs")
         if differs is not None and sys.version_info < differs.kwargs.get("until", (9,)):
             pytest.skip(differs.args[0])
-    own = request.node.get_closest_marker("own_tasks")
-    if own is not None and name not in ("refloop", "refloop-debug", "asyncio"):
-        pytest.skip(own.args[0])
     return name
 
 

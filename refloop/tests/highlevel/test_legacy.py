@@ -106,10 +106,8 @@ def test_functions_take_their_loop_with_a_warning(loop: Any) -> None:
     with pytest.warns(DeprecationWarning, match="deprecated"):
         (coro,) = aio.as_completed([give(7)], loop=loop)
     assert loop.run_until_complete(coro) == 7
-    with pytest.warns(DeprecationWarning, match="deprecated"):
-        sleeping = aio.sleep(0, loop=object())
-    with pytest.raises(RuntimeError):
-        loop.run_until_complete(sleeping)
+    with pytest.warns(DeprecationWarning, match="deprecated"), pytest.raises(RuntimeError):
+        loop.run_until_complete(aio.sleep(0, loop=object()))
 
 
 @requirement("wait/wraps-coroutines-in-tasks", "wait/warns-on-coroutine-arguments")

@@ -1,0 +1,1 @@
+"""Cases for the call graph page of the documentation."""
