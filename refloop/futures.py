@@ -88,7 +88,7 @@ class Future(Generic[T]):
             cls._kind = cls.__name__
             if not hasattr(cls, "__del__"):
                 # It cannot become a `FailedFuture` and remain what it is, so it has the destructor from the start.
-                cls.__del__ = Future._report_unretrieved  # type: ignore[attr-defined]
+                cls.__del__ = Future._report_unretrieved
 
     def _begin(self, loop: AbstractEventLoop) -> None:
         """Set the state of a future that nothing has happened to."""
