@@ -17,8 +17,8 @@ from conformance.support.turns import settle
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Future
 
-    from conformance.support.programs import RunProgram
-
+# In whose functions the documented program stands here.
+OUTER = "test_a_member_prints_itself_and_who_waits_in_the_exit_of_the_group"
 NAMES = re.compile(r"\b(first_function|second_function|third_function|task-[a-z]+)\b")
 
 
@@ -190,26 +190,20 @@ async def test_a_limit_of_zero_leaves_who_awaits_and_none_leaves_everything(loop
     assert texts[1] == ["task-inner", "first_function", "second_function", "task-outer", "first_function"]
 
 
-PRINT_GRAPH = """
-async def test():
-    aio.print_call_graph()
-
-async def main():
-    async with aio.TaskGroup() as g:
-        g.create_task(test(), name="test")
-
-loop = make_loop()
-loop.run_until_complete(loop.create_task(main(), name="main"))
-loop.close()
-"""
-
-
 @requirement("examples/print-call-graph")
-def test_the_program_that_prints_its_graph_shows_the_test_and_who_waits_for_it(run_program: RunProgram) -> None:
-    finished = run_program(PRINT_GRAPH)
-    assert (finished.stderr, finished.returncode) == ("", 0)
-    lines = [re.sub(r"File '.*', line \d+, in ", "", line.strip(" |+*")) for line in finished.stdout.splitlines()]
-    lines = [re.sub(r"0x[0-9a-f]+", "ID", line) for line in lines]
+async def test_a_member_prints_itself_and_who_waits_in_the_exit_of_the_group(
+    loop: AbstractEventLoop, aio: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def test() -> None:
+        aio.print_call_graph()
+
+    async def main() -> None:
+        async with aio.TaskGroup() as group:
+            group.create_task(test(), name="test")
+
+    await loop.create_task(main(), name="main")
+    printed = re.sub(r"0x[0-9a-f]+", "ID", capsys.readouterr().out).replace(f"{OUTER}.<locals>.", "")
+    lines = [re.sub(r"File '.*', line \d+, in ", "", line.strip(" |+*")) for line in printed.splitlines()]
     # Between the block and the group's exit, whose name is in the documentation, its own functions may stand.
     assert [line for line in lines if "TaskGroup._aexit" not in line] == [
         "Task(name='test', id=ID)",

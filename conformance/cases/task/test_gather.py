@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Future
     from collections.abc import Generator
 
-    from conformance.support.programs import RunProgram
-
 # An order in which no two neighbours are sorted either way for long.
 SHUFFLED = [7, 2, 9, 4, 0, 5, 8, 1, 6, 3]
 
@@ -260,60 +258,44 @@ def test_without_any_loop_there_is_nothing_to_run_coroutines_in(aio: Any, argume
         coroutine.close()
 
 
-COUNT = """
-import time
-
-STEP = 0.05
-
-async def count():
-    print("One", flush=True)
-    await aio.sleep(STEP)
-    print("Two", flush=True)
-    await aio.sleep(STEP)
-
-async def main():
-    await aio.gather(count(), count(), count())
-
-loop = make_loop()
-loop.run_until_complete(main())
-loop.close()
-"""
-
-
+@on_loops(PLAIN, DEBUG, EAGER)
 @requirement("gather/interleaves-counting-tasks")
-def test_three_that_count_take_their_steps_side_by_side(run_program: RunProgram) -> None:
-    finished = run_program(COUNT)
-    assert (finished.stderr, finished.returncode) == ("", 0)
-    assert finished.stdout.split() == ["One"] * 3 + ["Two"] * 3
+async def test_three_that_count_take_their_steps_side_by_side(loop: AbstractEventLoop, aio: Any) -> None:
+    counted: list[str] = []
+
+    async def count() -> None:
+        counted.append("One")
+        await aio.sleep(0.002)
+        counted.append("Two")
+        await aio.sleep(0.002)
+
+    async def main() -> None:
+        await aio.gather(count(), count(), count())
+
+    await loop.create_task(main())
+    assert counted == ["One"] * 3 + ["Two"] * 3
 
 
-FACTORIALS = """
-STEP = 0.03
-
-async def factorial(name, number):
-    f = 1
-    for i in range(2, number + 1):
-        print(f"{name}: {i}", flush=True)
-        await aio.sleep(STEP)
-        f *= i
-    print(f"{name}: {number}! = {f}", flush=True)
-    return f
-
-async def main():
-    print(await aio.gather(factorial("A", 2), factorial("B", 3), factorial("C", 4)))
-
-loop = make_loop()
-loop.run_until_complete(main())
-loop.close()
-"""
-
-
+@on_loops(PLAIN, DEBUG, EAGER)
 @requirement("examples/gather-example")
-def test_the_gather_program_computes_three_factorials_side_by_side(run_program: RunProgram) -> None:
-    finished = run_program(FACTORIALS)
-    assert (finished.stderr, finished.returncode) == ("", 0)
-    lines = finished.stdout.splitlines()
-    assert sorted(lines[:3]) == ["A: 2", "B: 2", "C: 2"]
-    for name, steps in {"A": ["2", "2! = 2"], "B": ["2", "3", "3! = 6"], "C": ["2", "3", "4", "4! = 24"]}.items():
-        assert [line[3:] for line in lines if line.startswith(name)] == steps
-    assert lines[-1] == "[2, 6, 24]"
+async def test_three_factorials_are_computed_side_by_side(loop: AbstractEventLoop, aio: Any) -> None:
+    steps: dict[str, list[int]] = {"A": [], "B": [], "C": []}
+    began: list[str] = []
+
+    async def factorial(name: str, number: int) -> int:
+        began.append(name)
+        product = 1
+        for factor in range(2, number + 1):
+            steps[name].append(factor)
+            await aio.sleep(0.001)
+            product *= factor
+        # Nobody ends before all have begun.
+        assert sorted(began) == ["A", "B", "C"]
+        return product
+
+    async def main() -> list[int]:
+        found: list[int] = await aio.gather(factorial("A", 2), factorial("B", 3), factorial("C", 4))
+        return found
+
+    assert await loop.create_task(main()) == [2, 6, 24]
+    assert steps == {"A": [2], "B": [2, 3], "C": [2, 3, 4]}

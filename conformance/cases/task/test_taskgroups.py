@@ -297,36 +297,31 @@ async def test_a_private_exception_ends_a_group_early(loop: AbstractEventLoop, a
     assert aio.current_task(loop).cancelling() == 0
 
 
-TERMINATE = """
-class TerminateTaskGroup(Exception):
-    pass
-
-async def force_terminate_task_group():
-    raise TerminateTaskGroup()
-
-async def job(task_id, sleep_time):
-    print(f"Task {task_id}: start", flush=True)
-    await aio.sleep(sleep_time)
-    print(f"Task {task_id}: done", flush=True)
-
-async def main():
-    try:
-        async with aio.TaskGroup() as group:
-            short = group.create_task(job(1, 0.02))
-            group.create_task(job(2, 60))
-            await short
-            group.create_task(force_terminate_task_group())
-    except* TerminateTaskGroup:
-        pass
-
-loop = make_loop()
-loop.run_until_complete(main())
-loop.close()
-"""
-
-
+@on_loops(PLAIN, DEBUG, EAGER)
 @requirement("examples/terminating-a-task-group")
-def test_the_program_that_terminates_its_group_ends_before_the_longer_job(run_program: Any) -> None:
-    finished = run_program(TERMINATE)
-    assert (finished.stderr, finished.returncode) == ("", 0)
-    assert finished.stdout.splitlines() == ["Task 1: start", "Task 2: start", "Task 1: done"]
+async def test_a_task_that_terminates_its_group_ends_the_longer_job(loop: AbstractEventLoop, aio: Any) -> None:
+    class TerminateTaskGroup(Exception):
+        """Raised to terminate a group."""
+
+    steps: list[str] = []
+
+    async def job(number: int, seconds: float) -> None:
+        steps.append(f"{number}: start")
+        await aio.sleep(seconds)
+        steps.append(f"{number}: done")
+
+    async def terminate() -> None:
+        raise TerminateTaskGroup
+
+    async def main() -> None:
+        try:
+            async with aio.TaskGroup() as group:
+                short = group.create_task(job(1, 0.002))
+                group.create_task(job(2, 3600))
+                await short
+                group.create_task(terminate())
+        except* TerminateTaskGroup:
+            steps.append("terminated")
+
+    await loop.create_task(main())
+    assert steps == ["1: start", "2: start", "1: done", "terminated"]

@@ -131,7 +131,7 @@ import refloop, refloop.legacy, refloop.repl, refloop.__main__
 
 for module in [each for each in sys.modules if each.partition(".")[0] == "refloop"]:
     del sys.modules[module]
-for module in ("fcntl", "grp", "posix", "pty", "pwd", "readline", "resource", "syslog", "termios", "tty"):
+for module in ("fcntl", "grp", "pty", "pwd", "readline", "resource", "syslog", "termios", "tty"):
     sys.modules[module] = None
 lacking = {
     os: ["eventfd", "eventfd_read", "eventfd_write", "EFD_NONBLOCK", "EFD_CLOEXEC", "pidfd_open"],
