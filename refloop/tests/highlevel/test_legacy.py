@@ -198,8 +198,7 @@ def test_a_child_is_started_in_the_loop_that_is_given_with_a_warning(loop: Any) 
 
     async def run() -> tuple[bytes | None, int | None]:
         with pytest.warns(DeprecationWarning, match="deprecated"):
-            starting = aio.create_subprocess_exec(*arguments, stdout=aio.subprocess.PIPE, loop=loop)
-        process = await starting
+            process = await aio.create_subprocess_exec(*arguments, stdout=aio.subprocess.PIPE, loop=loop)
         output, _ = await process.communicate()
         return output, process.returncode
 
