@@ -191,7 +191,7 @@ async def test_a_limit_of_zero_leaves_who_awaits_and_none_leaves_everything(loop
 
 
 @requirement("examples/print-call-graph")
-async def test_a_member_prints_itself_and_who_waits_in_the_exit_of_the_group(
+def test_a_member_prints_itself_and_who_waits_in_the_exit_of_the_group(
     loop: AbstractEventLoop, aio: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async def test() -> None:
@@ -201,7 +201,7 @@ async def test_a_member_prints_itself_and_who_waits_in_the_exit_of_the_group(
         async with aio.TaskGroup() as group:
             group.create_task(test(), name="test")
 
-    await loop.create_task(main(), name="main")
+    loop.run_until_complete(loop.create_task(main(), name="main"))
     printed = re.sub(r"0x[0-9a-f]+", "ID", capsys.readouterr().out).replace(f"{OUTER}.<locals>.", "")
     lines = [re.sub(r"File '.*', line \d+, in ", "", line.strip(" |+*")) for line in printed.splitlines()]
     # Between the block and the group's exit, whose name is in the documentation, its own functions may stand.

@@ -168,14 +168,15 @@ async def test_a_delay_is_in_seconds_and_not_over_before_they_are(loop: Abstract
 
 
 @on_loops(PLAIN, DEBUG, EAGER)
+@pytest.mark.parametrize("function", ["timeout", "timeout_at"])
 @pytest.mark.parametrize("delay", [0, -1, -LONG])
 @requirement("Timeout/past-deadline-expires-next-iteration")
 async def test_a_deadline_in_the_past_expires_in_the_next_iteration(
-    loop: AbstractEventLoop, aio: Any, delay: float
+    loop: AbstractEventLoop, aio: Any, delay: float, function: str
 ) -> None:
     seen: list[str] = []
     with pytest.raises(TimeoutError):  # noqa: PT012 - the block itself raises
-        async with aio.timeout_at(loop.time() + delay) as limit:
+        async with aio.timeout(delay) if function == "timeout" else aio.timeout_at(loop.time() + delay) as limit:
             seen.append(f"expired at entry: {limit.expired()}")
             await aio.sleep(0)
             await aio.sleep(0)
