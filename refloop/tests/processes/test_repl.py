@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import subprocess
 import sys
-import threading
 
 import pytest
-
-requirement = pytest.mark.requirement
 
 # Starting Python and compiling everything may take long on a busy machine.
 SECONDS = 60
@@ -29,21 +24,6 @@ def module(request: pytest.FixtureRequest) -> str:
     """The module that is run."""
     name: str = request.param
     return name
-
-
-@requirement("python-m-asyncio/allows-top-level-await")
-def test_await_works_at_top_level(module: str) -> None:
-    output, errors, code = talk(module, "x = await asyncio.sleep(0.01, 'slept')\nprint(x * 2)\n")
-    assert "sleptslept" in output
-    assert "Error" not in errors
-    assert code == 0
-
-
-@requirement("python-m-asyncio/imports-asyncio-and-greets")
-def test_it_greets_and_has_asyncio(module: str) -> None:
-    output, errors, _ = talk(module, "print(asyncio.get_running_loop().is_running())\n")
-    assert errors.startswith("asyncio REPL")
-    assert "True" in output
 
 
 def test_a_failing_statement_is_shown_and_the_prompt_goes_on(module: str) -> None:
@@ -70,28 +50,15 @@ def test_exit_ends_it_with_the_given_code() -> None:
     assert talk("refloop", "raise SystemExit(7)\n")[2] == 7
 
 
-@requirement("python-m-asyncio/uses-pyrepl-and-startup", "python-m-asyncio/raises-audit-event")
-def test_it_works_in_a_terminal() -> None:
-    manager, terminal = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm"}
-    child = subprocess.Popen(
-        [sys.executable, "-m", "refloop"], stdin=terminal, stdout=terminal, stderr=terminal, env=environment
+def test_context_variables_last_from_one_statement_to_the_next() -> None:
+    typed = "import contextvars\nv = contextvars.ContextVar('v')\ntoken = v.set('kept')\nprint(v.get())\n"
+    assert "kept" in talk("refloop", typed)[0]
+
+
+@pytest.mark.parametrize("command", ["ps", "pstree"])
+def test_what_needs_the_standard_librarys_tasks_says_so_in_one_line(command: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "refloop", command, "1"], capture_output=True, text=True, timeout=SECONDS
     )
-    os.close(terminal)
-    # Reading fails when the child is gone.
-    alarm = threading.Timer(SECONDS, child.kill)
-    alarm.start()
-    seen = b""
-    os.write(manager, b"await asyncio.sleep(0, 'ab' * 3)\r")
-    while b"ababab" not in seen:
-        seen += os.read(manager, 10000)
-    os.write(manager, b"exit()\r")
-    try:
-        while os.read(manager, 10000):
-            pass
-    except OSError:
-        # The terminal's other end is closed.
-        pass
-    os.close(manager)
-    alarm.cancel()
-    assert child.wait(SECONDS) == 0
+    assert (done.stdout, len(done.stderr.splitlines()), done.returncode) == ("", 1, 2)
+    assert f"python -m asyncio {command} PID" in done.stderr
