@@ -195,7 +195,7 @@ async def test_a_peer_is_held_back_while_nobody_reads_and_goes_on_when_somebody_
     await until(loop, writer.transport.is_reading)
 
 
-# As above.
+# The buffers of a TCP connection may grow beyond whatever is sent.
 @pytest.mark.parametrize("streams", ["socketpair", "unix-server"], indirect=True)
 @requirement("StreamReader/pauses-transport-over-limit")
 async def test_a_peer_that_is_held_back_comes_to_a_standstill(loop: AbstractEventLoop, streams: StreamMaker) -> None:
