@@ -28,3 +28,9 @@ def case_id(nodeid: str) -> str:
 def page_of(identifier: str) -> str:
     """The documentation page in a case's id."""
     return identifier.partition("/")[0]
+
+
+def file_of(identifier: str) -> Path:
+    """The file below the ``cases`` folder that holds the case with this id."""
+    page, _, module = identifier.partition("::")[0].rpartition("/")
+    return Path(page) / f"{PREFIX}{module}.py"

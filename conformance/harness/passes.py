@@ -21,7 +21,7 @@ from attrs import field, frozen, mutable
 from conformance.harness.children import environment
 from conformance.harness.containment import BUDGET, examine
 from conformance.harness.journal import JournalReader
-from conformance.harness.naming import CASES, ROOT, case_id
+from conformance.harness.naming import CASES, ROOT, case_id, file_of
 from conformance.harness.selection import ONLY, RULES
 
 if TYPE_CHECKING:
@@ -37,8 +37,12 @@ LOOK = 0.02
 GRACE = 1.0
 """Seconds that pytest gets to end by itself once every case has its verdict; targets keep processes alive at exit."""
 
-STARTUP = 60.0
-"""Seconds within which pytest must have collected: a second on a quiet machine, several on a loaded one."""
+STARTUP = 240.0
+"""Seconds within which pytest must have collected: ten on a quiet machine when it compiles the suite, and a minute has
+been seen on a loaded one."""
+
+BYTECODE = "bytecode"
+"""Beside the folders of a run's passes: where its processes keep what they compile if it cannot stand by the source."""
 
 SILENCE = 30.0
 """Seconds beyond the longest budget without any event before a process counts as hung; the watch fires long before."""
@@ -133,7 +137,7 @@ def run_pass(
             (folder / ONLY).write_text(json.dumps(list(only)), encoding="utf-8")
         before = len(result.executions)
         try:
-            _Round(plan, folder, result, started, finished, counted).follow()
+            _Round(plan, folder, only, result, started, finished, counted).follow()
         except (Interrupted, KeyboardInterrupt):
             result.cut = "interrupted"
             return result
@@ -158,6 +162,7 @@ class _Round:
         self,
         plan: PassPlan,
         folder: Path,
+        only: Sequence[str] | None,
         result: PassResult,
         started: Callable[[str], None],
         finished: Callable[[Execution, Collected], None],
@@ -165,6 +170,7 @@ class _Round:
     ) -> None:
         self._plan = plan
         self._folder = folder
+        self._only = only
         self._result = result
         self._started = started
         self._finished = finished
@@ -175,11 +181,11 @@ class _Round:
         reader = JournalReader(self._folder / "journal")
         with (self._folder / "log").open("wb") as log:
             process = subprocess.Popen(
-                command(self._plan, self._folder),
+                command(self._plan, self._folder, self._only),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=environment(),
+                env=environment(bytecode=self._plan.folder.parent / BYTECODE),
                 start_new_session=True,
             )
         try:
@@ -264,9 +270,9 @@ class _Round:
         self._finished(execution, case)
 
 
-def command(plan: PassPlan, folder: Path) -> list[str]:
+def command(plan: PassPlan, folder: Path, only: Sequence[str] | None = None) -> list[str]:
     """The pytest command line of one round."""
-    line = [sys.executable, "-P", "-m", "pytest", str(plan.suite), "-c", os.devnull, f"--rootdir={ROOT}"]
+    line = [sys.executable, "-P", "-m", "pytest", *where(plan, only), "-c", os.devnull, f"--rootdir={ROOT}"]
     line += ["-p", "conformance.harness.plugin", "-p", "xdist.plugin", "-q", "--tb=short", "--strict-markers"]
     line += [part for plugin in UNWANTED_PLUGINS for part in ("-p", f"no:{plugin}")]
     line += ["--target", plan.target, "--conformance-run", str(folder)]
@@ -283,6 +289,17 @@ def command(plan: PassPlan, folder: Path) -> list[str]:
     line += [f"--area={area}" for area in plan.areas]
     line += [f"--page={page}" for page in plan.pages]
     return line
+
+
+def where(plan: PassPlan, only: Sequence[str] | None) -> list[str]:
+    """The files and folders that hold what the round is to run: collecting them all takes longer than many cases."""
+    if only is not None:
+        places = sorted({plan.suite / file_of(identifier) for identifier in only})
+    else:
+        places = [plan.suite / page for page in plan.pages]
+    if places and all(place.exists() for place in places):
+        return [str(place) for place in places]
+    return [str(plan.suite)]
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

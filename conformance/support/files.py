@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,9 +14,9 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 # More than a read takes, no length that any block size divides, and no two places look alike.
-CONTENTS = b"".join(number.to_bytes(4, "big") for number in range(250_000))[:-1]
+CONTENTS = array("I", range(250_000)).tobytes()[:-1]
 # The same, and more than the buffers of a connection hold.
-LONG = b"".join(number.to_bytes(4, "big") for number in range(MORE_THAN_BUFFERED // 4))[:-1]
+LONG = array("I", range(MORE_THAN_BUFFERED // 4)).tobytes()[:-1]
 
 
 class Part(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from array import array
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 # Blocks that differ from their neighbours, so that one that is lost, repeated or moved is seen.
-LONG = b"".join(number.to_bytes(4, "big") for number in range(MORE_THAN_BUFFERED // 4))
+LONG = array("I", range(MORE_THAN_BUFFERED // 4)).tobytes()
 
 
 @on_loops(PLAIN, DEBUG)
