@@ -33,25 +33,28 @@ async def awaited(returned: Any, function: str) -> Any:
 
 @EACH
 @requirement("explicit-loop-argument/loop-keyword-selects-loop")
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_loop_that_is_not_current_may_be_named(loop: AbstractEventLoop, aio: Any, function: str) -> None:
     aio.set_event_loop(None)
     future = loop.create_future()
     future.set_result("result")
-    result = loop.run_until_complete(awaited(call(aio, function, future, loop), function))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        result = loop.run_until_complete(awaited(call(aio, function, future, loop), function))
     expected = {"sleep": "slept", "gather": ["result"], "wait": ({future}, set())}
     assert result == expected.get(function, "result")
 
 
 @requirement("explicit-loop-argument/loop-keyword-selects-loop")
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_coroutines_run_in_the_loop_that_was_named(loop: AbstractEventLoop, aio: Any, target: Any) -> None:
     async def where() -> Any:
         return aio.get_event_loop()
 
     current = target.make_loop()
     aio.set_event_loop(current)
-    futures = [aio.gather(where(), loop=loop), aio.shield(where(), loop=loop), *aio.as_completed([where()], loop=loop)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        completed = aio.as_completed([where()], loop=loop)
+        futures = [aio.gather(where(), loop=loop), aio.shield(where(), loop=loop), *completed]
     assert [loop.run_until_complete(future) for future in futures] == [[loop], loop, loop]
     aio.set_event_loop(None)
     current.close()

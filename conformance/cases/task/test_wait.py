@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -213,10 +214,11 @@ async def test_the_constants_are_what_return_when_takes(loop: AbstractEventLoop,
 
 
 @requirement("wait/wraps-coroutines-in-tasks")
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 async def test_coroutines_come_back_as_tasks(aio: Any) -> None:
     coroutines = [aio.sleep(0, 1), aio.sleep(0, 2)]
-    done, pending = await aio.wait(coroutines)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        done, pending = await aio.wait(coroutines)
     assert [isinstance(one, aio.Task) for one in done] == [True, True]
     assert (sorted(one.result() for one in done), pending) == ([1, 2], set())
 
