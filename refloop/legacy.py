@@ -208,14 +208,23 @@ _wait.__name__ = "wait"
 
 
 async def create_subprocess_exec(
-    program: Any, *args: Any, loop: AbstractEventLoop | None = None, limit: int | None = None, **kwds: Any
+    program: Any,
+    *args: Any,
+    stdin: Any = None,
+    stdout: Any = None,
+    stderr: Any = None,
+    loop: AbstractEventLoop | None = None,
+    limit: int | None = None,
+    **kwds: Any,
 ) -> Process:
     """`refloop.create_subprocess_exec()`, in `loop`; a `limit` of None stands for the default.
 
     Keeps: create_subprocess_exec/warns-deprecated-loop-argument, create_subprocess_exec/accepts-documented-arguments.
     """
     _check_loop("create_subprocess_exec", loop)
-    return await refloop.create_subprocess_exec(program, *args, limit=_limit(limit), **kwds)
+    return await refloop.create_subprocess_exec(
+        program, *args, stdin=stdin, stdout=stdout, stderr=stderr, limit=_limit(limit), **kwds
+    )
 
 
 async def create_subprocess_shell(
