@@ -112,6 +112,13 @@ def slow_peer() -> Iterator[socket.socket]:
         yield sock
 
 
+def connected_to(peer: socket.socket) -> socket.socket:
+    """A socket connected to ``peer``, for an endpoint whose datagrams have to wait there."""
+    sock = socket.socket(peer.family, socket.SOCK_DGRAM)
+    sock.connect(peer.getsockname())
+    return sock
+
+
 async def in_thread(loop: AbstractEventLoop, work: Callable[[], T]) -> T:
     """Call ``work()`` in a thread while ``loop`` runs."""
     with ThreadPoolExecutor(1) as thread:
