@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from conformance.support.datagrams import Datagrams, bound, endpoint, nothing_waits, receive, unix_paths
+from conformance.support.datagrams import Datagrams, bound, endpoint, nothing_waits, receive
 from conformance.support.marks import DEBUG, EAGER, PLAIN, on_loops, requirement
 from conformance.support.peers import HOST, HOST_6, has_ipv6
 from conformance.support.waiting import turns, until
@@ -315,50 +315,6 @@ async def test_the_end_of_a_transport_closes_the_socket_that_it_was_given(loop: 
     transport, protocol = await loop.create_datagram_endpoint(Datagrams, sock=ours)
     getattr(transport, ending)()
     await until(loop, lambda: protocol.lost and ours.fileno() == -1)
-
-
-@needs_unix
-@on_loops(PLAIN, DEBUG)
-@requirement("loop.create_datagram_endpoint/supports-unix-datagrams")
-async def test_unix_endpoints_have_paths_for_addresses(loop: AbstractEventLoop) -> None:
-    with unix_paths() as (one, two), bound(str(two), AF_UNIX) as peer:
-        async with endpoint(loop, str(one), family=AF_UNIX) as (transport, protocol):
-            assert transport.get_extra_info("sockname") == str(one)
-            peer.sendto(b"hello", str(one))
-            await until(loop, lambda: protocol.received)
-            assert protocol.received == [(b"hello", str(two))]
-            transport.sendto(b"and back", str(two))
-            assert peer.recvfrom(100) == (b"and back", str(one))
-
-
-@needs_unix
-@requirement("loop.create_datagram_endpoint/supports-unix-datagrams")
-async def test_a_unix_endpoint_is_connected_to_its_remote_path(loop: AbstractEventLoop) -> None:
-    with unix_paths() as (one, two), bound(str(two), AF_UNIX) as peer:
-        async with endpoint(loop, str(one), str(two), family=AF_UNIX) as (transport, protocol):
-            assert transport.get_extra_info("peername") == str(two)
-            transport.sendto(b"question")
-            data, address = peer.recvfrom(100)
-            assert (data, address) == (b"question", str(one))
-            peer.sendto(b"answer", address)
-            await until(loop, lambda: protocol.received)
-            assert protocol.received == [(b"answer", str(two))]
-
-
-@needs_unix
-@requirement("loop.create_datagram_endpoint/supports-unix-datagrams")
-async def test_a_unix_endpoint_without_a_path_sends(loop: AbstractEventLoop) -> None:
-    with unix_paths() as (one, _), bound(str(one), AF_UNIX) as peer:
-        async with endpoint(loop, family=AF_UNIX) as (transport, _):
-            transport.sendto(b"from nowhere", str(one))
-            assert receive(peer, 1) == [b"from nowhere"]
-
-
-@needs_unix
-@requirement("loop.create_datagram_endpoint/supports-unix-datagrams")
-async def test_a_path_without_a_socket_cannot_be_connected_to(loop: Any) -> None:
-    with unix_paths() as (one, _), pytest.raises(FileNotFoundError):
-        await loop.create_datagram_endpoint(Datagrams, remote_addr=str(one), family=AF_UNIX)
 
 
 @requirement("loop.create_datagram_endpoint/connects-remote-address")
