@@ -9,6 +9,7 @@ import pytest
 from conformance.support.endings import ending
 from conformance.support.futures import outcome
 from conformance.support.marks import DEBUG, EAGER, PLAIN, on_loops, requirement
+from conformance.support.members import wait_for
 from conformance.support.threads import in_thread
 from conformance.support.turns import settle
 
@@ -24,10 +25,6 @@ SHORT = 0.002
 IN_TIME = 0.1
 # An order in which no two neighbours are sorted either way for long.
 SHUFFLED = [7, 2, 9, 4, 0, 5, 8, 1, 6, 3]
-
-
-async def wait_for(future: Future[Any]) -> Any:
-    return await future
 
 
 def finish_one_by_one(loop: AbstractEventLoop, futures: list[Future[Any]], order: list[int]) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from conformance.support.endings import ending
 from conformance.support.marks import DEBUG, EAGER, PLAIN, on_loops, requirement
+from conformance.support.members import fail
 from conformance.support.threads import in_thread
 from conformance.support.turns import settle
 
@@ -21,10 +22,6 @@ SHUFFLED = [7, 2, 9, 4, 0, 5, 8, 1, 6, 3]
 
 async def give(value: object) -> object:
     return value
-
-
-async def fail(error: BaseException) -> None:
-    raise error
 
 
 class Awaitable:

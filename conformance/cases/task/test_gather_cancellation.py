@@ -9,16 +9,13 @@ import pytest
 from conformance.support.endings import ending
 from conformance.support.futures import outcome
 from conformance.support.marks import DEBUG, EAGER, PLAIN, on_loops, requirement
+from conformance.support.members import wait_for
 from conformance.support.turns import settle
 
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop, Future
+    from asyncio import AbstractEventLoop
 
 BOTH = pytest.mark.parametrize("return_exceptions", [False, True])
-
-
-async def wait_for(future: Future[Any]) -> Any:
-    return await future
 
 
 @on_loops(PLAIN, DEBUG, EAGER)

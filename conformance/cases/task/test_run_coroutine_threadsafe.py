@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conformance.support.marks import DEBUG, EAGER, PLAIN, on_loops, requirement
+from conformance.support.members import fail
 from conformance.support.threads import in_thread, run_beside
 from conformance.support.waiting import GENEROUS, run_until
 
@@ -21,10 +22,6 @@ SHORT = 0.005
 
 async def give(value: object) -> object:
     return value
-
-
-async def fail(error: BaseException) -> None:
-    raise error
 
 
 @requirement("run_coroutine_threadsafe/accepts-documented-arguments")

@@ -10,17 +10,14 @@ import pytest
 
 from conformance.support.endings import ending
 from conformance.support.marks import DEBUG, EAGER, PLAIN, on_loops, requirement
+from conformance.support.members import wait_for
 from conformance.support.threads import in_thread
 from conformance.support.turns import settle
 
 if TYPE_CHECKING:
     import logging
-    from asyncio import AbstractEventLoop, Future
+    from asyncio import AbstractEventLoop
     from collections.abc import Generator
-
-
-async def wait_for(future: Future[Any]) -> Any:
-    return await future
 
 
 @on_loops(PLAIN, DEBUG, EAGER)

@@ -8,21 +8,11 @@ import pytest
 
 from conformance.support.endings import ending, names
 from conformance.support.marks import DEBUG, EAGER, PLAIN, on_loops, requirement
+from conformance.support.members import fail_when_cancelled, wait_for
 from conformance.support.turns import settle
 
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop, Future
-
-
-async def wait_for(future: Future[Any]) -> Any:
-    return await future
-
-
-async def fail_when_cancelled(loop: AbstractEventLoop, error: BaseException) -> None:
-    try:
-        await loop.create_future()
-    finally:
-        raise error
+    from asyncio import AbstractEventLoop
 
 
 @on_loops(PLAIN, DEBUG, EAGER)

@@ -10,20 +10,13 @@ import pytest
 
 from conformance.support.endings import ending, names
 from conformance.support.marks import DEBUG, EAGER, PLAIN, on_loops, requirement
+from conformance.support.members import fail, wait_for
 from conformance.support.turns import settle
 
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop, Future
+    from asyncio import AbstractEventLoop
 
 colour: contextvars.ContextVar[str] = contextvars.ContextVar("colour", default="none")
-
-
-async def wait_for(future: Future[Any]) -> Any:
-    return await future
-
-
-async def fail(error: BaseException) -> None:
-    raise error
 
 
 def refused(group: Any, coroutine: Any) -> str | None:

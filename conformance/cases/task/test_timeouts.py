@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conformance.support.marks import DEBUG, EAGER, PLAIN, on_loops, requirement
+from conformance.support.members import wait_for
 from conformance.support.turns import settle
 
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop, Future
+    from asyncio import AbstractEventLoop
 
 # Never reached: what waits this long waits for a promise that is broken.
 LONG = 3600
@@ -18,10 +19,6 @@ LONG = 3600
 SHORT = 0.002
 # What a loop that counts in whole milliseconds may be off by.
 GRANULARITY = 0.001
-
-
-async def wait_for(future: Future[Any]) -> Any:
-    return await future
 
 
 @requirement("timeout/accepts-documented-arguments")

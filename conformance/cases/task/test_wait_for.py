@@ -9,10 +9,11 @@ import pytest
 
 from conformance.support.endings import ending
 from conformance.support.marks import DEBUG, EAGER, PLAIN, on_loops, requirement
+from conformance.support.members import wait_for
 from conformance.support.turns import settle
 
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop, Future
+    from asyncio import AbstractEventLoop
     from collections.abc import Generator
 
 # Never reached: what waits this long waits for a promise that is broken.
@@ -21,10 +22,6 @@ LONG = 3600
 SHORT = 0.002
 
 EXPIRES = pytest.mark.parametrize("timeout", [SHORT, 0, -1], ids=["later", "zero", "negative"])
-
-
-async def wait_for(future: Future[Any]) -> Any:
-    return await future
 
 
 @requirement("wait_for/accepts-documented-arguments")
