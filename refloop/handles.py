@@ -178,13 +178,7 @@ class TimerHandle(Handle, StandardTimerHandle):
         if self._callback is not None:
             self._cancelled = True
             self._callback = self._args = None
-            timers = self._loop._timers
-            heap = timers.heap
-            if heap and heap[-1][2] is self:
-                # As most timeouts, it was called off soon after it was set: the end of a heap can simply be cut off.
-                heap.pop()
-            else:
-                timers.count_cancelled()
+            self._loop._timers.count_cancelled()
 
     def _describe_turn(self) -> list[str]:
         return [f"when={self._when}"]

@@ -16,7 +16,6 @@ import sys
 import threading
 import time
 from collections import deque
-from heapq import heappush
 from typing import TYPE_CHECKING, TypeVarTuple
 
 from refloop.errors import ErrorReporting
@@ -106,8 +105,7 @@ class Scheduler(ErrorReporting):
             raise RuntimeError("Event loop is closed")
         when = self.time() + delay
         timer = self._new_timer(when, callback, args, self, context)
-        timers = self._timers
-        heappush(timers.heap, (when, timers.next_number(), timer))
+        self._timers.fresh.append(timer)
         return timer
 
     def call_at(
@@ -126,8 +124,7 @@ class Scheduler(ErrorReporting):
         if self._closed:
             raise RuntimeError("Event loop is closed")
         timer = self._new_timer(when, callback, args, self, context)
-        timers = self._timers
-        heappush(timers.heap, (when, timers.next_number(), timer))
+        self._timers.fresh.append(timer)
         return timer
 
     def time(self) -> float:
@@ -188,6 +185,7 @@ class Scheduler(ErrorReporting):
         ready = self._ready
         popleft = ready.popleft
         timers = self._timers
+        fresh = timers.fresh
         deadlines = timers.heap
         readers = self._readers
         writers = self._writers
@@ -195,6 +193,8 @@ class Scheduler(ErrorReporting):
         readable = self._poller.readable
         writable = self._poller.writable
         while True:
+            if fresh:
+                timers.take_fresh()
             if ready or self._stopping:
                 timeout: float | None = 0
             elif deadlines:

@@ -3,15 +3,14 @@
 The heap holds tuples `(deadline, number, handle)`: Python compares them in C and, since numbers differ, never reaches
 the handles. Timers with equal deadlines run in the order in which they were made, which is more than is promised.
 
-`call_at()` and `call_later()` push onto the heap themselves; what else is done with it is done here.
-
-A cancelled timer that stands last is taken out at once, which leaves a heap. Any other stays until it comes to the top,
-or until so many are dead that a sweep pays.
+`call_at()` and `call_later()` append a new timer to `fresh`; the loop's next turn moves it into the heap, unless it is
+cancelled by then, as most timeouts are whose operation need not wait. A timer that is cancelled later stays in the heap
+until it comes to the top, or until so many are dead that a sweep pays.
 """
 
 from __future__ import annotations
 
-from heapq import heapify, heappop
+from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -27,22 +26,33 @@ SWEEP_AT_LEAST = 64
 class Timers:
     """The scheduled timers of one loop, soonest first."""
 
-    __slots__ = ("_before_sweep", "heap", "next_number")
+    __slots__ = ("_before_sweep", "_next_number", "fresh", "heap")
 
     def __init__(self) -> None:
+        self.fresh: list[TimerHandle] = []
         self.heap: list[tuple[float, int, TimerHandle]] = []
-        # How many more cancelled timers to leave in the heap.
+        # How many more cancelled timers to leave where they are.
         self._before_sweep = SWEEP_AT_LEAST
-        self.next_number = count().__next__
+        self._next_number = count().__next__
+
+    def take_fresh(self) -> None:
+        """Move the timers made since the last turn into the heap, except for those that are cancelled already."""
+        for timer in self.fresh:
+            if not timer._cancelled:
+                heappush(self.heap, (timer._when, self._next_number(), timer))
+            else:
+                self._before_sweep += 1
+        self.fresh.clear()
 
     def count_cancelled(self) -> None:
-        """Note that one more timer in the heap is cancelled."""
+        """Note that one more timer is cancelled."""
         self._before_sweep -= 1
         if self._before_sweep < 0:
             self.sweep()
 
     def sweep(self) -> None:
-        """Take the cancelled timers out of the heap. The next sweep is due when as many are cancelled as are left."""
+        """Drop the cancelled timers. The next sweep is due when as many are cancelled as are left."""
+        self.take_fresh()
         # In place: the loop's run holds on to the list.
         self.heap[:] = [timer for timer in self.heap if not timer[2]._cancelled]
         heapify(self.heap)
@@ -71,4 +81,5 @@ class Timers:
 
     def clear(self) -> None:
         """Forget all timers."""
+        self.fresh.clear()
         self.heap.clear()
