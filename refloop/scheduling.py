@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, TypeVarTuple
 from refloop.errors import ErrorReporting
 from refloop.handles import Handle, TimerHandle, WatchHandle
 from refloop.identity import _get_running_loop, _set_running_loop
-from refloop.polling import LONGEST_WAIT, MOST_AT_ONCE, default_waker
+from refloop.polling import LONGEST_WAIT, MOST_AT_ONCE
 from refloop.timers import Timers
 
 if TYPE_CHECKING:
@@ -58,9 +58,8 @@ class Scheduler(ErrorReporting):
         self._readers: dict[int, Watch] = {}
         self._writers: dict[int, Watch] = {}
         self._poller = poller
-        self._waker = default_waker()
+        self._waker = poller.add_waker()
         self._readers[self._waker.fd] = WakeUp(self)
-        poller.watch(self._waker.fd, True, False)
 
     # Scheduling
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from refloop.coroutines import iscoroutine
 from refloop.futures import follow_asyncio
 from refloop.identity import get_running_loop
-from refloop.spawning import ensure_future
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -47,7 +46,7 @@ def run_coroutine_threadsafe(coro: Coroutine[Any, Any, T], loop: AbstractEventLo
 
     def start() -> None:
         try:
-            follow_asyncio(ensure_future(coro, loop=loop), outcome, loop)
+            follow_asyncio(loop.create_task(coro), outcome, loop)
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:
