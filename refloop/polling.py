@@ -219,7 +219,7 @@ if sys.platform == "linux":
             os.close(self.fd)
 
     class UndrainedEventWaker(EventWaker):
-        """An eventfd of which the poller reports each write: it may stay readable. It counts to 2**64 before it is full."""
+        """An eventfd whose every write the poller reports: it may stay readable, and is full after 2**64 of them."""
 
         def drain(self) -> None:
             pass

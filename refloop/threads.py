@@ -46,7 +46,8 @@ def run_coroutine_threadsafe(coro: Coroutine[Any, Any, T], loop: AbstractEventLo
 
     def start() -> None:
         try:
-            follow_asyncio(loop.create_task(coro), outcome, loop)
+            task: Any = loop.create_task(coro)
+            follow_asyncio(task, outcome, loop)
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:
