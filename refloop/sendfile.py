@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from refloop.executors import Executors
 from refloop.identity import SendfileNotAvailableError
+from refloop.shielding import shield
 from refloop.sockcalls import SocketCalls
 from refloop.streamtransports import SocketTransport
 from refloop.transports import BufferedTransport
+from refloop.waiting import wait
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -163,14 +165,24 @@ class FileSending(SocketCalls, Executors):
         return sent
 
     async def _read_chunk(self, file: BinaryIO, position: int, left: int | None) -> bytes:
-        """Read at most `CHUNK` bytes in the default executor, since files block."""
+        """Read at most `CHUNK` bytes in the default executor, since files block.
+
+        Cancelled meanwhile, it waits for the read to end: that moves the file's position, which the caller sets then.
+        """
         wanted = CHUNK if left is None else min(left, CHUNK)
 
         def read() -> bytes:
             file.seek(position)
             return file.read(wanted)
 
-        return await self.run_in_executor(None, read) if wanted else b""
+        if not wanted:
+            return b""
+        reading = self.run_in_executor(None, read)
+        try:
+            return await shield(reading)
+        finally:
+            if not reading.done():
+                await wait([reading])
 
 
 def send_part(sock: socket.socket, source: int, position: int, wanted: int) -> int:

@@ -6,11 +6,12 @@ import asyncio
 import io
 import os
 import socket
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from refloop.tests.io.carriers import Carrier, Peer, turns, until
+from refloop.tests.io.carriers import GENEROUS, Carrier, Peer, turns, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -125,6 +126,49 @@ async def test_cancelling_leaves_the_transport_usable(loop: Any, tcp: Carrier, f
     assert sent < len(CONTENT)
     transport.write(b"after")
     assert await peer.read(sent + 5) == CONTENT[:sent] + b"after"
+
+
+class SlowFile(io.BytesIO):
+    """A file in memory that waits in its second read."""
+
+    def __init__(self) -> None:
+        super().__init__(CONTENT)
+        self.reads = 0
+        self.entered = threading.Event()
+        self.go_on = threading.Event()
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.reads += 1
+        if self.reads == 2:
+            self.entered.set()
+            assert self.go_on.wait(GENEROUS)
+        return super().read(size)
+
+
+@pytest.mark.asyncio_differs("sets the position while the thread still moves it")
+@pytest.mark.parametrize("how", ["sendfile", "sock_sendfile"])
+async def test_cancelling_while_a_file_is_read_leaves_its_position_behind_what_was_sent(
+    loop: Any, tcp: Carrier, how: str
+) -> None:
+    transport, _, peer = await tcp.connect()
+    ours, theirs = socket.socketpair()
+    with ours, theirs, SlowFile() as file:
+        ours.setblocking(False)
+        receiving = asyncio.ensure_future((peer if how == "sendfile" else Peer(loop, theirs)).read_until_eof())
+        sending = loop.create_task(
+            loop.sendfile(transport, file) if how == "sendfile" else loop.sock_sendfile(ours, file)
+        )
+        await until(file.entered.is_set)
+        sending.cancel()
+        await turns()
+        file.go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await sending
+        sent = file.tell()
+        transport.close()
+        ours.close()
+        assert await receiving == CONTENT[:sent]
+        assert 0 < sent < len(CONTENT)
 
 
 @pytest.mark.asyncio_differs("takes a pipe for an empty file")

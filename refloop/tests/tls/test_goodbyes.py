@@ -18,6 +18,9 @@ requirement = pytest.mark.requirement
 # More than any socket buffer of a test machine holds.
 LARGE = 10_000_000
 
+# A socket buffer, in bytes, that a few reads empty.
+SMALL = 65_536
+
 # Seconds that a silent peer is given.
 SHORT = 0.2
 
@@ -108,6 +111,9 @@ async def test_a_peer_that_closes_without_a_goodbye_ends_the_stream_all_the_same
 async def test_a_slow_peer_gets_everything_as_long_as_it_goes_on_reading(loop: Any, carrier: TLSCarrier) -> None:
     carrier.keywords = {"ssl_shutdown_timeout": 1.0}
     transport, protocol, peer = await carrier.connect()
+    # The transport has to see the peer read: large buffers would empty and fill in few, long steps.
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL)
+    peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL)
     transport.write(b"x" * LARGE)
     transport.close()
 
