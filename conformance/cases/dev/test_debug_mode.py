@@ -161,11 +161,14 @@ def test_debug_mode_switched_on_by_the_running_loop_shows_where_later_coroutines
 @pytest.mark.parametrize("debug", [False, True], ids=["plain", "debug"])
 def test_a_program_that_forgets_an_await_is_told_so(run_program: RunProgram, debug: bool) -> None:
     program = f"""
+import gc
+
 async def forgotten():
     print("never printed")
 
 async def main():
     forgotten()
+    gc.collect()
 
 with aio.Runner(debug={debug}, loop_factory=make_loop) as runner:
     runner.run(main())

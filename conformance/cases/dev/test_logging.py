@@ -199,6 +199,8 @@ def test_an_exception_that_was_retrieved_is_not_logged(
 @requirement("examples/detect-never-retrieved-exceptions")
 def test_a_program_that_forgets_a_failed_task_is_told_so(run_program: RunProgram, debug: bool) -> None:
     program = f"""
+import gc
+
 async def bug():
     raise Exception("not consumed")
 
@@ -207,6 +209,7 @@ async def main():
 
 with aio.Runner(debug={debug}, loop_factory=make_loop) as runner:
     runner.run(main())
+    gc.collect()
 """
     stderr = run_program(program).stderr
     assert "Task exception was never retrieved" in stderr
