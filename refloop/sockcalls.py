@@ -86,7 +86,8 @@ class SocketCalls(TaskMaking, DescriptorWatching):
         if type(sock) is not socket.socket or self.get_debug():
             self._check_socket(sock)
         if not nbytes:
-            nbytes = memoryview(buf).nbytes
+            with memoryview(buf) as view:
+                nbytes = view.nbytes
         try:
             return sock.recvfrom_into(buf, nbytes)
         except BlockingIOError:
@@ -120,9 +121,10 @@ class SocketCalls(TaskMaking, DescriptorWatching):
             sent = 0
         if type(data) is bytes and sent == len(data):
             return
-        view = memoryview(data).cast("B")
-        while sent < len(view):
-            sent += await self._once_writable(sock, sock.send, view[sent:])
+        with memoryview(data) as whole, whole.cast("B") as view:
+            while sent < len(view):
+                with view[sent:] as rest:
+                    sent += await self._once_writable(sock, sock.send, rest)
 
     async def sock_connect(self, sock: socket.socket, address: Any) -> None:
         """Connect to `address`. A host that is not in digits is resolved with `getaddrinfo()` first.

@@ -229,8 +229,9 @@ class StreamReader:
             data = bytes(self._buffer)
             self._buffer.clear()
         else:
-            with memoryview(self._buffer) as view:
-                data = bytes(view[:n])
+            # Whoever leaves releasing a view to the garbage collector must not resize what it shows.
+            with memoryview(self._buffer) as view, view[:n] as taken:
+                data = bytes(taken)
             del self._buffer[:n]
         if self._paused and len(self._buffer) <= self._limit:
             self._resume()

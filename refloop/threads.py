@@ -26,8 +26,9 @@ async def to_thread(func: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) 
     Keeps: to_thread/accepts-documented-arguments, to_thread/runs-func-in-other-thread, to_thread/propagates-context,
     to_thread/returns-func-outcome, to_thread/keeps-loop-running, to_thread/func-positional-only.
     """
-    call = functools.partial(copy_context().run, func, *args, **kwargs)
-    return await get_running_loop().run_in_executor(None, call)
+    # Bound first: a keyword of the function's may have the name of one of the context's.
+    call = functools.partial(func, *args, **kwargs)
+    return await get_running_loop().run_in_executor(None, copy_context().run, call)
 
 
 def run_coroutine_threadsafe(coro: Coroutine[Any, Any, T], loop: AbstractEventLoop) -> concurrent.futures.Future[T]:

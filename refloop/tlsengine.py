@@ -102,18 +102,19 @@ class Engine:
         """Fill `buffer`, which has room, with plaintext; return how many bytes there were, as `decrypt()` does."""
         # With a buffer, `read()` returns a number, of which its stub does not know.
         read: Any = self.ssl_object.read
-        view = memoryview(buffer).cast("B")
-        room = len(view)
         filled = 0
         try:
-            while filled < room:
-                received = read(room - filled, view[filled:])
-                if not received:
-                    self.over = True
-                    break
-                filled += received
-                if not self._incoming.pending and not self.ssl_object.pending():
-                    break
+            with memoryview(buffer) as whole, whole.cast("B") as view:
+                room = len(view)
+                while filled < room:
+                    with view[filled:] as rest:
+                        received = read(room - filled, rest)
+                    if not received:
+                        self.over = True
+                        break
+                    filled += received
+                    if not self._incoming.pending and not self.ssl_object.pending():
+                        break
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLZeroReturnError:
@@ -137,7 +138,8 @@ class Engine:
         try:
             done = write(data)
             while done < len(data):
-                done += write(memoryview(data)[done:])
+                with memoryview(data) as whole, whole[done:] as rest:
+                    done += write(rest)
         except ssl.SSLWantReadError:
             pass
         return done

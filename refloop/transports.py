@@ -338,4 +338,5 @@ def remainder(data: bytes | bytearray | memoryview, sent: int) -> bytes | memory
     """Return what of `data` comes after the first `sent` bytes, safe from changes that its owner makes later."""
     if isinstance(data, bytes):
         return memoryview(data)[sent:] if sent else data
-    return bytes(memoryview(data)[sent:])
+    with memoryview(data) as whole, whole[sent:] as rest:
+        return bytes(rest)

@@ -68,6 +68,7 @@ class Hygiene:
     def __init__(self) -> None:
         self._leaks = 0
         self._before: Snapshot | None = None
+        self._untidy = False
         self._unraisable: list[str] = []
         self.errors = ErrorLog()
         logging.getLogger("asyncio").addHandler(self.errors)
@@ -79,6 +80,8 @@ class Hygiene:
 
     def begin(self) -> None:
         """Before the fixtures of a case."""
+        if self._untidy:
+            clear_away_failure()
         caught = warnings.catch_warnings(record=True)
         recorded = caught.__enter__()
         # An empty list, which fills as warnings come in.
@@ -93,7 +96,8 @@ class Hygiene:
         before, self._before = self._before, None
         if before is None:
             return []
-        gc.collect()
+        self._untidy = not judge
+        collect()
         findings = [Finding("process-state", text) for text in self._state.restore()]
         findings += [Finding("unraisable", text) for text in self._unraisable]
         findings += [Finding("exception-handler", text) for text in self.errors.messages]
@@ -115,7 +119,7 @@ class Hygiene:
         deadline = time.monotonic() + (SETTLE if self._leaks < PATIENCE else SETTLE_LATER)
         while time.monotonic() < deadline:
             time.sleep(REST)
-            gc.collect()
+            collect()
             if clean():
                 return []
         self._leaks += 1
@@ -138,11 +142,29 @@ def pending_tasks(aio: Any, loop: AbstractEventLoop) -> list[Finding]:
         if tasks:
             # What only waits for the garbage collector is not left behind.
             del tasks
-            gc.collect()
+            collect()
             tasks = aio.all_tasks(loop)
     except RuntimeError:
         return []
     return [Finding("pending-tasks", f"pending: {task!r}") for task in tasks]
+
+
+def collect() -> None:
+    """Let the garbage go, also that which only its own destructors make garbage."""
+    for _ in range(1 if sys.implementation.name == "cpython" else 3):
+        gc.collect()
+
+
+def clear_away_failure() -> None:
+    """Let go of what a failed case held: pytest keeps its exception, and so its frames, until the next case runs.
+
+    What a destructor says of it then would be counted against that case.
+    """
+    for name in ("last_type", "last_value", "last_traceback", "last_exc"):
+        vars(sys).pop(name, None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        collect()
 
 
 def descriptors() -> frozenset[int]:

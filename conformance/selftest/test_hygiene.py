@@ -69,3 +69,9 @@ def test_a_loop_that_leaves_nothing_has_no_finding() -> None:
     assert verdicts(report) == ALL_PASS
     assert leaks(report) == {}
     assert exit_code(report) == 0
+
+
+def test_what_a_failure_held_is_not_counted_against_the_next_case() -> None:
+    report = run_suite("small", "fixtures.faulty.leaks:a_file_in_a_failure", workers=0)
+    assert verdicts(report) == {**ALL_PASS, "the_exception_handler_can_be_set": "fail"}
+    assert leaks(report) == {}
