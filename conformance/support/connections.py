@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 CHUNK = 64 * 1024
+# What the peer's side of a connection holds unread, in bytes.
+WINDOW = 256 * 1024
 # Linger for no time: close() then sends a reset instead of the goodbye.
 RESET = b"\1\0\0\0\0\0\0\0"
 # The name in the certificate of `conformance.support.certificates`.
@@ -50,6 +52,8 @@ class Remote:
         self.loop = loop
         self.sock = sock
         sock.settimeout(GENEROUS)
+        # A window that grows while the peer reads would hold more than any case counts with: Linux goes up to 32 MiB.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, WINDOW)
         self._thread = ThreadPoolExecutor(1)
 
     async def do(self, work: Callable[[], T]) -> T:

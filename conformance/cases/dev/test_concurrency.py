@@ -223,7 +223,8 @@ from multiprocessing import get_context
 import socket
 
 async def main(loop, listener):
-    blocking = f"__import__('socket').create_connection({listener.getsockname()}).recv(1)"
+    connect = f"__import__('socket').create_connection({listener.getsockname()})"
+    blocking = f"(lambda sock: (sock.recv(1), sock.close())[0])({connect})"
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         future = loop.run_in_executor(pool, eval, blocking)
         connection = (await loop.run_in_executor(None, listener.accept))[0]
@@ -246,7 +247,8 @@ async def test_a_function_that_blocks_another_interpreter_delays_no_task(loop: A
     from socket import create_server
 
     with interpreter_pool() as pool, create_server(("127.0.0.1", 0)) as listener:
-        blocking = f"__import__('socket').create_connection({listener.getsockname()}).recv(1)"
+        connect = f"__import__('socket').create_connection({listener.getsockname()})"
+        blocking = f"(lambda sock: (sock.recv(1), sock.close())[0])({connect})"
         future = loop.run_in_executor(pool, eval, blocking)
         with (await loop.run_in_executor(None, listener.accept))[0] as connection:
             for _ in range(100):

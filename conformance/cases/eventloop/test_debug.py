@@ -95,9 +95,11 @@ def test_debug_mode_lasts_from_one_run_to_the_next(loop: AbstractEventLoop) -> N
 
 @requirement("loop.set_debug/switches-debug-mode")
 def test_debug_mode_belongs_to_one_loop(loop: AbstractEventLoop, target: Target) -> None:
-    loop.set_debug(True)
     other = target.make_loop()
-    assert other.get_debug() is False
+    for enabled in (True, False):
+        other.set_debug(not enabled)
+        loop.set_debug(enabled)
+        assert (loop.get_debug(), other.get_debug()) == (enabled, not enabled)
     other.close()
 
 
@@ -230,6 +232,7 @@ def test_the_threshold_can_change_while_the_loop_runs(
 def test_without_debug_mode_a_slow_callback_is_not_logged(
     loop: AbstractEventLoop, asyncio_log: list[logging.LogRecord]
 ) -> None:
+    loop.set_debug(False)
     loop.slow_callback_duration = SLOW
     loop.call_soon(block)
     run_one_pass(loop)
