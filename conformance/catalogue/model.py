@@ -222,8 +222,12 @@ class CPythonBug:
     """``sys.implementation.name`` of the interpreters meant"""
 
     def affects(self, version: Version, implementation: str = sys.implementation.name) -> bool:
-        """Whether the interpreter of that version and implementation has the bug."""
-        return implementation == self.implementation and any(version in span for span in self.versions)
+        """Whether the interpreter of that version and implementation has the bug.
+
+        PyPy brings the ``asyncio`` of the CPython whose version it tells, and with it the bugs.
+        """
+        meant = {self.implementation, "pypy"} if self.implementation == "cpython" else {self.implementation}
+        return implementation in meant and any(version in span for span in self.versions)
 
     @property
     def versions_text(self) -> str:

@@ -215,7 +215,8 @@ def test_a_known_bug_is_found_by_interpreter_version_and_implementation(tmp_path
     affected = [text for text in ("3.11.9", "3.12.0", "3.12.3", "3.12.4", "3.13.0", "3.14.0", "3.15.2")
                 if found.known_bug(Version.parse(text), "cpython")]  # fmt: skip
     assert affected == ["3.12.0", "3.12.3", "3.14.0", "3.15.2"]
-    assert found.known_bug(Version(12, 0), "pypy") is None
+    assert found.known_bug(Version(12, 0), "pypy") is found.known_bugs[0]
+    assert found.known_bug(Version(12, 0), "graalpy") is None
     assert found.known_bugs[0].versions_text == "3.12.0-3.12.3, 3.14.0-"
 
 
