@@ -304,7 +304,7 @@ async def test_failing_flow_control_callbacks_cost_no_connection(tcp: Carrier, r
 
 
 @requirement("debug-mode/warns-about-unclosed-resources")
-@pytest.mark.filterwarnings("default")
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 async def test_a_transport_that_is_forgotten_warns_and_closes_its_socket(loop: Any) -> None:
     ours, theirs = socket.socketpair()
     theirs.settimeout(10)
