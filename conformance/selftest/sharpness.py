@@ -207,13 +207,14 @@ class Driver:
             return result
         healthy = careless in (HEALTHY, HEALTHY_PYTHON)
         sharp = set() if healthy else self._sharp_cases()
+        unsound = set() if healthy else self._unsound_cases()
         chosen = [case for case in cases if careless.may_be_caught_by(case.id, case.text, program=case.program)]
         deadly = self._folder / f"{careless.name}.deadly"
         result["failed"] += deadly.read_text(encoding="utf-8").splitlines() if deadly.exists() else []
         for number, case in enumerate(chosen):
             if number % BATCH == 0:
                 _let_go(case.item.session)
-            if case.id in result["failed"]:
+            if case.id in result["failed"] or case.id in unsound:
                 continue
             if not healthy and result["failed"] and case.function in sharp:
                 continue
@@ -260,6 +261,16 @@ class Driver:
         for path in self._folder.glob("*.json"):
             if not path.name.startswith(HEALTHY.name):
                 found |= functions(json.loads(path.read_text(encoding="utf-8"))["failed"])
+        return found
+
+    def _unsound_cases(self) -> set[str]:
+        """What fails on a healthy loop, by a bug of the interpreter's, say: it catches nothing."""
+        found: set[str] = set()
+        for claim in self._folder.glob(f"{HEALTHY.name}*.claim"):
+            result = claim.with_suffix(".json")
+            while not result.exists():
+                time.sleep(LOOK)
+            found.update(json.loads(result.read_text(encoding="utf-8"))["failed"])
         return found
 
     def _verdict(self, item: pytest.Item, patience: float) -> str:
