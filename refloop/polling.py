@@ -193,13 +193,11 @@ if sys.platform == "linux":
             self._epoll.close()
 
         def add_waker(self) -> Waker:
-            waker: Waker
-            if hasattr(os, "eventfd"):
-                # Every write is reported once, so that nothing need be read: one system call less for each wake-up.
-                waker = UndrainedEventWaker()
-                self._epoll.register(waker.fd, select.EPOLLIN | select.EPOLLET)
-            else:
-                waker = super().add_waker()
+            if not hasattr(os, "eventfd"):
+                return super().add_waker()
+            # Every write is reported once, so that nothing need be read: one system call less for each wake-up.
+            waker = UndrainedEventWaker()
+            self._epoll.register(waker.fd, select.EPOLLIN | select.EPOLLET)
             return waker
 
     class EventWaker(Waker):

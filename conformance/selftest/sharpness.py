@@ -114,9 +114,9 @@ def measure(folder: Path, processes: int = 2, faults: str = "*") -> Sharpness:
             if process.returncode != 0:
                 log = (folder / f"process-{number}.log").read_text(errors="replace")[-2000:]
                 assert _bury(folder, number), f"a process that ran careless loops died: {log}"
-                running[number] = _start(folder, faults, number)
-            elif names - {claim.stem for claim in folder.glob("*.claim")}:
-                running[number] = _start(folder, faults, number)
+            elif names <= {claim.stem for claim in folder.glob("*.claim")}:
+                continue
+            running[number] = _start(folder, faults, number)
         time.sleep(LOOK)
     found: dict[str, dict[str, list[str]]] = {
         path.stem: json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("*.json") if path.name != RULES
@@ -207,7 +207,7 @@ class Driver:
             return result
         healthy = careless in (HEALTHY, HEALTHY_PYTHON)
         sharp = set() if healthy else self._sharp_cases()
-        unsound = set() if healthy else self._unsound_cases()
+        unsound = set() if healthy else self._unsound_cases
         chosen = [case for case in cases if careless.may_be_caught_by(case.id, case.text, program=case.program)]
         deadly = self._folder / f"{careless.name}.deadly"
         result["failed"] += deadly.read_text(encoding="utf-8").splitlines() if deadly.exists() else []
@@ -263,6 +263,7 @@ class Driver:
                 found |= functions(json.loads(path.read_text(encoding="utf-8"))["failed"])
         return found
 
+    @functools.cached_property
     def _unsound_cases(self) -> set[str]:
         """What fails on a healthy loop, by a bug of the interpreter's, say: it catches nothing."""
         found: set[str] = set()

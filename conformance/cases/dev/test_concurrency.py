@@ -213,18 +213,23 @@ def test_a_blocking_callback_delays_timers_and_tasks(loop: AbstractEventLoop) ->
     assert sorted(order[1:]) == ["callback", "task", "timer"]
 
 
+# An expression that connects to an address and blocks until a byte comes.
+BLOCKING = "(lambda sock: (sock.recv(1), sock.close())[0])(__import__('socket').create_connection({}))"
+
+
 @budget(30, reason="starts a Python process in a Python process")
 @requirement("running-blocking-code/executors-keep-loop-responsive")
 def test_a_function_that_blocks_another_process_delays_no_task(run_program: RunProgram) -> None:
     # The function blocks until the loop, which is free, accepts its connection and answers.
-    program = """
+    program = (
+        f"BLOCKING = {BLOCKING!r}"
+        + """
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 import socket
 
 async def main(loop, listener):
-    connect = f"__import__('socket').create_connection({listener.getsockname()})"
-    blocking = f"(lambda sock: (sock.recv(1), sock.close())[0])({connect})"
+    blocking = BLOCKING.format(listener.getsockname())
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         future = loop.run_in_executor(pool, eval, blocking)
         connection = (await loop.run_in_executor(None, listener.accept))[0]
@@ -238,6 +243,7 @@ async def main(loop, listener):
 with socket.create_server(("127.0.0.1", 0)) as listener, aio.Runner(loop_factory=make_loop) as runner:
     runner.run(main(runner.get_loop(), listener))
 """
+    )
     ended = run_program(program)
     assert (ended.stdout, ended.stderr) == ("False\nb'x'\n", "")
 
@@ -247,8 +253,7 @@ async def test_a_function_that_blocks_another_interpreter_delays_no_task(loop: A
     from socket import create_server
 
     with interpreter_pool() as pool, create_server(("127.0.0.1", 0)) as listener:
-        connect = f"__import__('socket').create_connection({listener.getsockname()})"
-        blocking = f"(lambda sock: (sock.recv(1), sock.close())[0])({connect})"
+        blocking = BLOCKING.format(listener.getsockname())
         future = loop.run_in_executor(pool, eval, blocking)
         with (await loop.run_in_executor(None, listener.accept))[0] as connection:
             for _ in range(100):
