@@ -239,7 +239,7 @@ class Driver:
 
         async def outer(loop: Any) -> None:
             future = loop.create_future()
-            loop.call_soon(future.set_result, None)
+            loop.call_soon(future.set_result, "done")
             await future
             await loop.create_task(inner())
             steps.append("outer")

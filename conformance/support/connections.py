@@ -66,11 +66,11 @@ class Remote:
 
     async def read(self, number: int) -> bytes:
         """Read exactly ``number`` bytes."""
-        return await self.do(partial(self._read, number))
+        return await self.do(partial(self.receive, number))
 
     async def read_until_eof(self) -> bytes:
         """Read until the other end has said that there is no more."""
-        return await self.do(partial(self._read, None))
+        return await self.do(partial(self.receive, None))
 
     async def end(self) -> None:
         """Say that no more comes, and read on."""
@@ -92,7 +92,8 @@ class Remote:
         self._thread.shutdown()
         self.sock.close()
 
-    def _read(self, number: int | None) -> bytes:
+    def receive(self, number: int | None) -> bytes:
+        """Read exactly ``number`` bytes, or until the end, in the calling thread."""
         received = bytearray()
         while number is None or len(received) < number:
             data = self.sock.recv(CHUNK if number is None else min(CHUNK, number - len(received)))
@@ -114,8 +115,8 @@ class TLSRemote(Remote):
         await self.do(self._say_goodbye)
         await super().close()
 
-    def _read(self, number: int | None) -> bytes:
-        received = super()._read(number)
+    def receive(self, number: int | None) -> bytes:
+        received = super().receive(number)
         if number is None:
             self._say_goodbye()
         return received

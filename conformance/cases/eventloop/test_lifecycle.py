@@ -7,6 +7,7 @@ import gc
 import socket
 import threading
 import weakref
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -184,18 +185,22 @@ def test_run_until_complete_takes_up_a_future_again_that_was_stopped_early(loop:
 
 @requirement("loop.run_forever/runs-until-stop")
 def test_run_forever_goes_on_while_there_is_nothing_to_do(loop: AbstractEventLoop) -> None:
-    order: list[str] = []
+    said: SimpleQueue[str] = SimpleQueue()
+    heard: list[str] = []
 
     def let_it_idle() -> None:
-        for _ in range(20):
-            ran = threading.Event()
-            loop.call_soon_threadsafe(ran.set)
-            assert ran.wait(GENEROUS), "the idle loop ran no more callbacks"
-        order.append("the thread has ended")
+        # Between two of these nothing is scheduled, no timer either.
+        while len(heard) < 20 and "run_forever() has returned" not in heard:
+            loop.call_soon_threadsafe(said.put, "a callback ran")
+            heard.append(said.get(timeout=GENEROUS))
+        loop.call_soon_threadsafe(loop.stop)
 
-    run_beside(loop, let_it_idle)
-    order.append("run_forever() has returned")
-    assert order == ["the thread has ended", "run_forever() has returned"]
+    thread = threading.Thread(target=let_it_idle)
+    loop.call_soon(thread.start)
+    loop.run_forever()
+    said.put("run_forever() has returned")
+    thread.join()
+    assert heard == ["a callback ran"] * 20
 
 
 @requirement("loop.run_forever/runs-until-stop")

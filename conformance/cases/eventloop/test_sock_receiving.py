@@ -12,8 +12,7 @@ from conformance.support.connections import RESET
 from conformance.support.datagrams import bound, nonblocking_and_plain, unix_paths
 from conformance.support.marks import DEBUG, EAGER, PLAIN, on_loops, requirement
 from conformance.support.peers import HOST, HOST_6, MORE_THAN_BUFFERED, has_ipv6, read_until_eof, socket_pair
-from conformance.support.threads import in_thread
-from conformance.support.waiting import run_until, turns
+from conformance.support.waiting import turns
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -339,17 +338,3 @@ async def test_every_receiving_call_can_be_cancelled_without_loss(
         await turns(loop)
         assert (await loop.sock_recvfrom(ours, 10))[0] == b"kept"
         assert not loop.remove_reader(ours.fileno())
-
-
-@requirement("loop.sock_recv/other-tasks-run-meanwhile")
-def test_data_wakes_a_loop_in_which_only_one_call_waits(loop: AbstractEventLoop) -> None:
-    received: list[bytes] = []
-    with socket_pair() as (ours, theirs):
-
-        async def receive() -> None:
-            received.append(await loop.sock_recv(ours, 100))
-
-        receiving = loop.create_task(receive())
-        in_thread(lambda: theirs.send(b"from a thread"))
-        run_until(loop, receiving.done)
-    assert received == [b"from a thread"]
