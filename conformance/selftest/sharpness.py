@@ -18,6 +18,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -52,6 +53,9 @@ BATCH = 100
 """Cases after which the process lets go of what they left in pytest's memory."""
 LOOPS_A_PROCESS = 60
 """Careless loops after which a process gives way to a fresh one: each leaves some memory behind."""
+MOST_THREADS = 200
+"""Threads that careless loops have left, after which nothing more is asked of one, and a fresh process takes the next:
+their stacks fill the memory that a process may have."""
 MOST_HANGS = 6
 """How many cases may hang on one target before its other cases are left out."""
 
@@ -177,7 +181,7 @@ class Driver:
         cases = [Case.of(item) for item in session.items]
         left = LOOPS_A_PROCESS
         for careless in (HEALTHY, HEALTHY_PYTHON, *all_careless()):
-            if not left:
+            if not left or threading.active_count() > MOST_THREADS:
                 break
             if not fnmatchcase(careless.name, self._faults) or not self._claim(careless.name):
                 continue
@@ -226,7 +230,7 @@ class Driver:
                 result["failed"].append(case.id)
             if verdict in ("failed", "hung"):
                 sharp.add(case.function)
-            if len(result["hung"]) >= MOST_HANGS and not healthy:
+            if not healthy and (len(result["hung"]) >= MOST_HANGS or threading.active_count() > MOST_THREADS):
                 break
         return result
 

@@ -109,7 +109,7 @@ async def test_a_peer_that_closes_without_a_goodbye_ends_the_stream_all_the_same
 @requirement("BaseTransport.close/flushes-buffer-first")
 @pytest.mark.asyncio_differs("gives a peer up that is slower than the whole shutdown may take")
 async def test_a_slow_peer_gets_everything_as_long_as_it_goes_on_reading(loop: Any, carrier: TLSCarrier) -> None:
-    carrier.keywords = {"ssl_shutdown_timeout": 1.0}
+    carrier.keywords = {"ssl_shutdown_timeout": 2.0}
     transport, protocol, peer = await carrier.connect()
     # The transport has to see the peer read: large buffers would empty and fill in few, long steps.
     transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL)
@@ -119,7 +119,7 @@ async def test_a_slow_peer_gets_everything_as_long_as_it_goes_on_reading(loop: A
 
     def read_slowly() -> int:
         received = 0
-        pause = 2.0 / (LARGE / 100_000)
+        pause = 4.0 / (LARGE / 100_000)
         while data := peer.sock.recv(16_384):
             received += len(data)
             if received % 100_000 < 16_384:
