@@ -22,6 +22,7 @@ import threading
 import time
 from collections import Counter
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
@@ -39,7 +40,6 @@ from fixtures.faulty.registry import Careless, all_careless
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
     from types import FrameType
 
 PATIENCE = 1.5
@@ -55,8 +55,9 @@ BATCH = 100
 LOOPS_A_PROCESS = 60
 """Careless loops after which a process gives way to a fresh one: each leaves some memory behind."""
 MOST_THREADS = 200
-"""Threads that careless loops have left, after which nothing more is asked of one, and a fresh process takes the next:
-their stacks fill the memory that a process may have."""
+MOST_MEMORY = 1024**3
+"""Threads, and bytes of data, that careless loops have left, after which nothing more is asked of one and a fresh
+process takes the next: `conformance.harness.containment` ends what takes more than a few times as much."""
 MOST_HANGS = 6
 """How many cases may hang on one target before its other cases are left out."""
 
@@ -182,7 +183,7 @@ class Driver:
         cases = [Case.of(item) for item in session.items]
         left = LOOPS_A_PROCESS
         for careless in (HEALTHY, HEALTHY_PYTHON, *all_careless()):
-            if not left or threading.active_count() > MOST_THREADS:
+            if not left or crowded():
                 break
             if not fnmatchcase(careless.name, self._faults) or not self._claim(careless.name):
                 continue
@@ -233,7 +234,7 @@ class Driver:
                 result["failed"].append(case.id)
             if verdict in ("failed", "hung"):
                 sharp.add(case.function)
-            if not healthy and (len(result["hung"]) >= MOST_HANGS or threading.active_count() > MOST_THREADS):
+            if not healthy and (len(result["hung"]) >= MOST_HANGS or crowded()):
                 break
         return result
 
@@ -340,6 +341,16 @@ def rules(catalogue: Any, target: Target) -> Rules:
     return Rules.of(catalogue, profile_version(), target, {})
 
 
+def crowded() -> bool:
+    """Whether what careless loops have left fills this process."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[5])
+    except OSError:
+        # Other systems do not tell; they have other limits.
+        pages = 0
+    return threading.active_count() > MOST_THREADS or pages * os.sysconf("SC_PAGE_SIZE") > MOST_MEMORY
+
+
 def breadth_first(cases: Iterable[Case]) -> list[Case]:
     """The first variant of every function, then the second ones …: a fault that shows at all shows in most of them."""
     seen: Counter[str] = Counter()
@@ -370,6 +381,4 @@ def main(folder: Path, faults: str, number: str) -> None:
 
 
 if __name__ == "__main__":
-    from pathlib import Path
-
     main(Path(sys.argv[1]), sys.argv[2], sys.argv[3])
