@@ -28,32 +28,31 @@ async def woken_by(loop: AbstractEventLoop, act: Callable[[], object], waiting: 
     Where the loop sleeps on, it is woken after ``GENEROUS`` seconds, and the case fails.
     """
     awoke = threading.Event()
-    slept: list[bool] = []
 
     async def wait() -> T:
         return await waiting
 
     task = loop.create_task(wait())
 
-    def work() -> None:
+    def act_and_watch() -> bool:
         try:
             act()
         finally:
-            if not awoke.wait(GENEROUS):
-                slept.append(True)
+            slept = not awoke.wait(GENEROUS)
+            if slept:
                 loop.call_soon_threadsafe(task.cancel)
+        return slept
 
     with ThreadPoolExecutor(1) as pool:
         jobs: list[Any] = []
         # By then the task has begun to wait.
-        loop.call_soon(lambda: jobs.append(pool.submit(work)))
+        loop.call_soon(lambda: jobs.append(pool.submit(act_and_watch)))
         try:
             return await task
         finally:
             awoke.set()
-            if slept:
+            if await result_of(loop, jobs[0]):
                 pytest.fail(f"with nothing else to do, the loop slept for {GENEROUS:g} s over what it waited for")
-            await result_of(loop, jobs[0])
 
 
 def hears(loop: AbstractEventLoop, protocol: Any, event: str) -> Future[None]:

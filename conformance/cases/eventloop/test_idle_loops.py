@@ -6,7 +6,7 @@ import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -17,41 +17,36 @@ from conformance.support.peers import HOST, MORE_THAN_BUFFERED, read_until_eof, 
 from conformance.support.readiness import empty, fill
 from conformance.support.waiting import GENEROUS
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-
-
-RECEIVING: dict[str, Callable[[Any, socket.socket], Coroutine[Any, Any, Any]]] = {
-    "sock_recv": lambda loop, sock: loop.sock_recv(sock, 100),
-    "sock_recv_into": lambda loop, sock: loop.sock_recv_into(sock, bytearray(100)),
-    "sock_recvfrom": lambda loop, sock: loop.sock_recvfrom(sock, 100),
-    "sock_recvfrom_into": lambda loop, sock: loop.sock_recvfrom_into(sock, bytearray(100)),
-}
-RECEIVED: dict[str, Callable[[Any], Any]] = {
-    "sock_recv": lambda result: result == b"wake",
-    "sock_recv_into": lambda result: result == 4,
-    "sock_recvfrom": lambda result: result[0] == b"wake",
-    "sock_recvfrom_into": lambda result: result[0] == 4,
-}
-
 
 @on_loops(PLAIN, DEBUG)
 @requirement("loop.sock_recv/returns-received-bytes", "loop.sock_recv_into/returns-byte-count")
-@pytest.mark.parametrize("method", ["sock_recv", "sock_recv_into"])
-async def test_data_wakes_a_loop_in_which_one_socket_waits_for_it(loop: Any, method: str) -> None:
+@pytest.mark.parametrize(
+    ("method", "where", "received"),
+    [("sock_recv", 100, b"wake"), ("sock_recv_into", bytearray(100), 4)],
+    ids=["sock_recv", "sock_recv_into"],
+)
+async def test_data_wakes_a_loop_in_which_one_socket_waits_for_it(
+    loop: Any, method: str, where: Any, received: Any
+) -> None:
     with socket_pair() as (ours, theirs):
-        result = await woken_by(loop, lambda: theirs.send(b"wake"), RECEIVING[method](loop, ours))
-    assert RECEIVED[method](result), result
+        waiting = getattr(loop, method)(ours, where)
+        assert await woken_by(loop, lambda: theirs.send(b"wake"), waiting) == received
 
 
 @requirement("loop.sock_recvfrom/returns-data-and-address", "loop.sock_recvfrom_into/returns-count-and-address")
-@pytest.mark.parametrize("method", ["sock_recvfrom", "sock_recvfrom_into"])
-async def test_a_datagram_wakes_a_loop_in_which_one_socket_waits_for_it(loop: Any, method: str) -> None:
+@pytest.mark.parametrize(
+    ("method", "where", "received"),
+    [("sock_recvfrom", 100, b"wake"), ("sock_recvfrom_into", bytearray(100), 4)],
+    ids=["sock_recvfrom", "sock_recvfrom_into"],
+)
+async def test_a_datagram_wakes_a_loop_in_which_one_socket_waits_for_it(
+    loop: Any, method: str, where: Any, received: Any
+) -> None:
     with bound() as ours, bound() as theirs:
         ours.setblocking(False)
         send = partial(theirs.sendto, b"wake", ours.getsockname())
-        result = await woken_by(loop, send, RECEIVING[method](loop, ours))
-    assert RECEIVED[method](result), result
+        result = await woken_by(loop, send, getattr(loop, method)(ours, where))
+        assert result == (received, theirs.getsockname())
 
 
 @requirement("loop.sock_recv/returns-empty-at-eof")

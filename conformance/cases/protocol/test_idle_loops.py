@@ -104,12 +104,14 @@ async def test_a_datagram_wakes_a_loop_that_has_one_endpoint(loop: Any) -> None:
 @requirement("loop.connect_read_pipe/returns-read-transport-pair", "Protocol.data_received/receives-non-empty-bytes")
 async def test_data_wakes_a_loop_that_has_one_pipe(loop: Any) -> None:
     ends = pipe(reading=True)
-    transport, protocol = await loop.connect_read_pipe(Recorder, ends.ours)
-    await woken_by(loop, lambda: ends.write(b"wake"), hears(loop, protocol, "data"))
-    assert protocol.data == b"wake"
-    await woken_by(loop, ends.close_theirs, hears(loop, protocol, "lost"))
-    transport.close()
-    ends.clean_up()
+    try:
+        transport, protocol = await loop.connect_read_pipe(Recorder, ends.ours)
+        await woken_by(loop, lambda: ends.write(b"wake"), hears(loop, protocol, "data"))
+        assert protocol.data == b"wake"
+        await woken_by(loop, ends.close_theirs, hears(loop, protocol, "lost"))
+        transport.close()
+    finally:
+        ends.clean_up()
 
 
 @needs_unix
@@ -118,15 +120,17 @@ async def test_data_wakes_a_loop_that_has_one_pipe(loop: Any) -> None:
 )
 async def test_room_in_its_pipe_and_the_loss_of_the_reader_wake_a_loop(loop: Any) -> None:
     ends = pipe(reading=False)
-    transport, protocol = await loop.connect_write_pipe(Recorder, ends.ours)
-    transport.write(bytes(MORE_THAN_BUFFERED))
-    assert protocol.events == ["made", "pause"]
-    await woken_by(loop, partial(ends.read, MORE_THAN_BUFFERED), hears(loop, protocol, "resume"))
-    assert protocol.events == ["made", "pause", "resume"]
-    await woken_by(loop, ends.close_theirs, hears(loop, protocol, "lost"))
-    assert len(protocol.lost) == 1
-    transport.close()
-    ends.clean_up()
+    try:
+        transport, protocol = await loop.connect_write_pipe(Recorder, ends.ours)
+        transport.write(bytes(MORE_THAN_BUFFERED))
+        assert protocol.events == ["made", "pause"]
+        await woken_by(loop, partial(ends.read, MORE_THAN_BUFFERED), hears(loop, protocol, "resume"))
+        assert protocol.events == ["made", "pause", "resume"]
+        await woken_by(loop, ends.close_theirs, hears(loop, protocol, "lost"))
+        assert len(protocol.lost) == 1
+        transport.close()
+    finally:
+        ends.clean_up()
 
 
 @needs_unix
