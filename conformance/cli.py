@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 import conformance
-from conformance.harness.options import DEFAULT_OUTPUT, RunOptions, usable_cpus
+from conformance.harness.options import DEFAULT_OUTPUT, RunOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -99,8 +99,8 @@ def main() -> None:
     "--workers",
     type=click.IntRange(min=0),
     metavar="N",
-    default=usable_cpus,
-    show_default="the usable CPUs",
+    default=None,
+    show_default="as many as keep the machine busy",
     help="Worker processes; 0 runs the cases without any.",
 )
 @click.option(

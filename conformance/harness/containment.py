@@ -52,27 +52,31 @@ class Watch:
 
     def __init__(self, folder: Path | None, worker: str) -> None:
         """With a ``folder``, keep place and trace there for the run to read; without one, dump to standard error."""
-        self._place: int | None = None
+        self._place: Path | None = None
         self._trace: TextIO = sys.__stderr__ or sys.stderr
         if folder is not None:
-            flags = os.O_CREAT | os.O_WRONLY | os.O_TRUNC
-            self._place = os.open(folder / f"{worker}.place", flags, 0o600)
+            self._place = folder / f"{worker}.place"
             self._trace = (folder / f"{worker}.trace").open("w", encoding="utf-8")
             faulthandler.enable(self._trace)
 
     def begin(self, nodeid: str, budget: float) -> None:
         """A case starts: it has ``budget`` seconds for its fixtures and itself."""
-        if self._place is not None:
-            os.ftruncate(self._place, 0)
-            os.lseek(self._place, 0, os.SEEK_SET)
-            os.write(self._place, nodeid.encode())
+        self._stand(nodeid)
         faulthandler.dump_traceback_later(budget, exit=True, file=self._trace)
 
     def end(self) -> None:
         """The case is over."""
         faulthandler.cancel_dump_traceback_later()
+        self._stand("")
+
+    def _stand(self, nodeid: str) -> None:
+        # No descriptor stays open: a target that writes into whatever is open does not lose the place.
         if self._place is not None:
-            os.ftruncate(self._place, 0)
+            place = os.open(self._place, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+            try:
+                os.write(place, nodeid.encode())
+            finally:
+                os.close(place)
 
 
 @frozen
@@ -86,13 +90,21 @@ class Death:
     """the case that was running, or empty when the worker died between two cases"""
 
 
-def examine(folder: Path, worker: str, status: int | None, budget_of: Callable[[str], float]) -> Death:
-    """What the place, the trace and the exit status of a dead worker say."""
+def examine(
+    folder: Path, worker: str, status: int | None, budget_of: Callable[[str], float], *, overdue: bool = False
+) -> Death:
+    """What the place, the trace and the exit status of a dead worker say.
+
+    ``overdue``: it was killed from outside, because the case went on beyond its budget and the worker's watch was mute.
+    """
     place, trace = folder / f"{worker}.place", folder / f"{worker}.trace"
     node = place.read_text(encoding="utf-8", errors="replace") if place.exists() else ""
     stacks = trace.read_text(encoding="utf-8", errors="replace").strip() if trace.exists() else ""
     if HANG.search(stacks):
         message = f"did not end within its {budget_of(node):g} s: the stacks show where it hangs"
+        return Death(Verdict.TIMEOUT, message, stacks, node)
+    if overdue:
+        message = f"did not end within its {budget_of(node):g} s, and its process was stopped or its watch switched off"
         return Death(Verdict.TIMEOUT, message, stacks, node)
     return Death(Verdict.CRASH, f"the process died: {describe_status(status)}", stacks, node)
 

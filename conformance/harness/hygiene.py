@@ -108,6 +108,8 @@ class Hygiene:
         ]
         findings += self._leftovers(before)
         before.caught.__exit__(None, None, None)
+        if judge:
+            keep_out_of_sight()
         return findings if judge else []
 
     def _leftovers(self, before: Snapshot) -> list[Finding]:
@@ -165,6 +167,17 @@ def clear_away_failure() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         collect()
+    keep_out_of_sight()
+
+
+def keep_out_of_sight() -> None:
+    """Spare the next collections what is alive now, after a collection: pytest, the suite, what earlier cases left.
+
+    A collection goes through all that it sees, so without this each case would pay for all before it. What is alive
+    here was judged already; and the frames of a failed case, which pytest holds on to, are let go of before.
+    """
+    if hasattr(gc, "freeze"):
+        gc.freeze()
 
 
 def descriptors() -> frozenset[int]:

@@ -3,12 +3,14 @@
 Nothing that was measured is lost when the pytest process dies: the run reads the lines that are there. Events:
 
 ``{"event": "started", "node": nodeid}`` · ``{"event": "finished", "node": nodeid, …outcome…}`` ·
-``{"event": "died", "node": nodeid, "worker": id, "status": exit status}``
+``{"event": "died", "node": nodeid, "worker": id, "status": exit status}`` · ``{"event": "forked", "pid": process id}`` ·
+``{"event": "done"}``
 """
 
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -19,15 +21,23 @@ if TYPE_CHECKING:
 
 
 class JournalWriter:
-    """Pytest plugin of the process that sees all reports: the xdist controller, or the only process."""
+    """Pytest plugin of the process that sees reports: one that runs cases, or the xdist controller.
+
+    It holds no descriptor while a case runs: a target that writes into whatever is open does not write here. Several
+    processes may write to one journal, because each line is appended in one piece.
+    """
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("a", encoding="utf-8")
+        self._path = path
 
     def write(self, event: str, **fields: object) -> None:
         """Add one line and hand it to the kernel."""
-        self._file.write(json.dumps({"event": event, **fields}) + "\n")
-        self._file.flush()
+        line = json.dumps({"event": event, **fields}) + "\n"
+        journal = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            os.write(journal, line.encode())
+        finally:
+            os.close(journal)
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         self.write("started", node=nodeid)
@@ -40,9 +50,6 @@ class JournalWriter:
     def pytest_handlecrashitem(self, crashitem: str, report: Any) -> None:
         gateway = report.node.gateway
         self.write("died", node=crashitem, worker=gateway.id, status=gateway._io.popen.wait())
-
-    def pytest_unconfigure(self) -> None:
-        self._file.close()
 
 
 class JournalReader:

@@ -31,8 +31,8 @@ class RunOptions:
     """documentation version such as ``3.12`` or ``3.13.3``; None stands for the running interpreter's"""
     output: Path = DEFAULT_OUTPUT
     """folder that receives report.json and what is rendered from it"""
-    workers: int = 1
-    """worker processes; 0 runs in this process"""
+    workers: int | None = None
+    """worker processes; 0 runs the cases without any, None with as many as keep the machine busy"""
     retries: int = 0
     """how often a case that did not pass is run again; one that then passes is flaky, never pass"""
     keyword: str | None = None

@@ -1,8 +1,8 @@
 """One pass: a set of cases run to a verdict each, in pytest processes that may die on the way.
 
-A pass starts pytest on what is left to do, follows its journal, and starts it again for as long as that makes progress:
-a worker that dies costs the case that it was running (xdist replaces workers; with no workers the whole process is
-started again), a process that dies costs nothing more.
+A pass asks the run's warm process to run what is left to do, follows the journal, and asks again for as long as that
+makes progress: a worker that dies costs the case that it was running, a process that dies costs nothing more. Without
+workers, and where no process can be forked, each round is a pytest process of its own (with xdist's workers, if any).
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ from conformance.harness.children import environment
 from conformance.harness.containment import BUDGET, examine
 from conformance.harness.journal import JournalReader
 from conformance.harness.naming import CASES, ROOT, case_id, file_of
-from conformance.harness.selection import ONLY, RULES
+from conformance.harness.options import usable_cpus
+from conformance.harness.selection import COLLECTED, ONLY, RULES
+from conformance.harness.serving import Request
+from conformance.harness.warm import CAN_FORK, WarmProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -103,7 +106,8 @@ class PassPlan:
     target: str
     api: str | None
     profile: str | None
-    workers: int
+    workers: int | None
+    """0 for none; None for as many as keep the machine busy"""
     rules: Callable[[], Rules]
     """asked once pytest has been started, which is time to find them out in"""
     keyword: str | None = None
@@ -113,6 +117,13 @@ class PassPlan:
     budget: float = BUDGET
     only: tuple[str, ...] | None = None
     """ids of cases, with or without variant; None stands for all"""
+    warm: WarmProcess = field(factory=WarmProcess)
+    """the run's warm process, which all its passes share"""
+
+    @property
+    def forks(self) -> bool:
+        """Whether workers are forked from the warm process."""
+        return CAN_FORK and self.workers != 0
 
 
 class Interrupted(Exception):
@@ -178,43 +189,76 @@ class _Round:
         self._began: dict[str, float] = {}
 
     def follow(self) -> None:
+        if self._plan.forks:
+            self._follow_warm()
+        else:
+            self._follow_own()
+
+    def _follow_warm(self) -> None:
+        """Have the run's warm process serve the round. It lives on, unless it got stuck."""
+        plan, warm = self._plan, self._plan.warm
+        places = where(plan, self._only)
+        if not warm.covers(places):
+            warm.start(command(plan, places), places, _environment(plan), self._folder / "log")
+        # It collects while the rules are found out.
+        plan.rules().write(self._folder / RULES)
+        Request(plan.target, plan.api, plan.profile, plan.workers, plan.areas, plan.pages).write(self._folder)
+        reader = JournalReader(self._folder / "journal")
+        is_over = False
+        try:
+            warm.ask(self._folder)
+            is_over = self._watch(lambda: warm.is_alive, reader)
+        finally:
+            reader.close()
+            if is_over:
+                warm.forget_workers()
+            else:
+                warm.end()
+
+    def _follow_own(self) -> None:
+        """Run the round in a pytest process of its own."""
+        plan = self._plan
         reader = JournalReader(self._folder / "journal")
         with (self._folder / "log").open("wb") as log:
             process = subprocess.Popen(
-                command(self._plan, self._folder, self._only),
+                own_command(plan, self._folder, self._only),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=environment(bytecode=self._plan.folder.parent / BYTECODE),
+                env=_environment(plan),
                 start_new_session=True,
             )
         try:
-            self._plan.rules().write(self._folder / RULES)
-            self._watch(process, reader)
+            plan.rules().write(self._folder / RULES)
+            self._watch(lambda: process.poll() is None, reader)
         finally:
             _end(process)
             reader.close()
-        if self._plan.workers == 0:
+        if not plan.workers:
             self._bury("main", process.returncode)
 
-    def _watch(self, process: subprocess.Popen[bytes], reader: JournalReader) -> None:
+    def _watch(self, is_alive: Callable[[], bool], reader: JournalReader) -> bool:
+        """Follow the journal; whether the warm process says that the round is over."""
         last_event = time.monotonic()
         done_at: float | None = None
         while True:
-            ended = process.poll() is not None
+            alive = is_alive()
             for event in reader.read():
                 last_event = time.monotonic()
+                if event["event"] == "done":
+                    self._read_collected()
+                    return True
                 self._take(event)
-            if ended:
+            if not alive:
                 self._read_collected()
-                return
+                return False
             now = time.monotonic()
             if self._is_done():
                 done_at = done_at or now
                 if now - done_at > GRACE:
-                    return
+                    return False
             if now - last_event > self._patience():
-                return
+                return False
             time.sleep(LOOK)
 
     def _patience(self) -> float:
@@ -227,7 +271,7 @@ class _Round:
         return bool(self._result.collected) and len(self._result.executions) >= len(self._result.collected)
 
     def _read_collected(self) -> None:
-        path = self._folder / "collected.json"
+        path = self._folder / COLLECTED
         if self._result.collected or not path.exists():
             return
         self._result.reported_collection = True
@@ -236,6 +280,9 @@ class _Round:
         self._counted(len(entries))
 
     def _take(self, event: dict[str, Any]) -> None:
+        if event["event"] == "forked":
+            self._plan.warm.note(event["pid"])
+            return
         self._read_collected()
         node = event["node"]
         if event["event"] == "started":
@@ -244,11 +291,11 @@ class _Round:
         elif event["event"] == "finished":
             self._settle(node, outcome=event)
         elif event["event"] == "died":
-            self._bury(event["worker"], event["status"])
+            self._bury(event["worker"], event["status"], overdue=event.get("overdue", False))
 
-    def _bury(self, worker: str, status: int | None) -> None:
+    def _bury(self, worker: str, status: int | None, *, overdue: bool = False) -> None:
         """A worker died: the case whose place it left behind gets the verdict; a case it only had waiting gets none."""
-        death = examine(self._folder, worker, status, self._budget_of)
+        death = examine(self._folder, worker, status, self._budget_of, overdue=overdue)
         if death.node:
             self._settle(death.node, death=death)
 
@@ -270,25 +317,33 @@ class _Round:
         self._finished(execution, case)
 
 
-def command(plan: PassPlan, folder: Path, only: Sequence[str] | None = None) -> list[str]:
-    """The pytest command line of one round."""
-    line = [sys.executable, "-P", "-m", "pytest", *where(plan, only), "-c", os.devnull, f"--rootdir={ROOT}"]
-    line += ["-p", "conformance.harness.plugin", "-p", "xdist.plugin", "-q", "--tb=short", "--strict-markers"]
+def command(plan: PassPlan, places: Sequence[str]) -> list[str]:
+    """The pytest command line that collects ``places``: that of the warm process, and the beginning of all others."""
+    line = [sys.executable, "-P", "-m", "pytest", *places, "-c", os.devnull, f"--rootdir={ROOT}"]
+    line += ["-p", "conformance.harness.plugin", "-q", "--tb=short", "--strict-markers"]
     line += [part for plugin in UNWANTED_PLUGINS for part in ("-p", f"no:{plugin}")]
-    line += ["--target", plan.target, "--conformance-run", str(folder)]
     line += ["--conformance-cases", str(plan.suite), "--case-budget", str(plan.budget)]
+    return line if plan.keyword is None else [*line, "-k", plan.keyword]
+
+
+def own_command(plan: PassPlan, folder: Path, only: Sequence[str] | None = None) -> list[str]:
+    """The pytest command line of a round that no warm process serves."""
+    line = [*command(plan, where(plan, only)), "--target", plan.target, "--conformance-run", str(folder)]
     if plan.api is not None:
         line += ["--api", plan.api]
     if plan.profile is not None:
         line += ["--profile", plan.profile]
-    if plan.workers:
+    if plan.workers != 0:
         # A replaced worker costs half a second; how many a target kills is its own business.
-        line += ["-n", str(plan.workers), "--max-worker-restart=1000000"]
-    if plan.keyword is not None:
-        line += ["-k", plan.keyword]
+        workers = usable_cpus() if plan.workers is None else plan.workers
+        line += ["-p", "xdist.plugin", "-n", str(workers), "--max-worker-restart=1000000"]
     line += [f"--area={area}" for area in plan.areas]
     line += [f"--page={page}" for page in plan.pages]
     return line
+
+
+def _environment(plan: PassPlan) -> dict[str, str]:
+    return environment(bytecode=plan.folder.parent / BYTECODE)
 
 
 def where(plan: PassPlan, only: Sequence[str] | None) -> list[str]:

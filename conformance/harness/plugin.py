@@ -26,11 +26,12 @@ from conformance.harness.fixtures import (
     run_program,
     target,
 )
-from conformance.harness.hygiene import Finding, Hygiene
+from conformance.harness.hygiene import Finding, Hygiene, keep_out_of_sight
 from conformance.harness.journal import JournalWriter
 from conformance.harness.naming import CASES
 from conformance.harness.outcome import CaseState, Escaped, short
-from conformance.harness.selection import Selection, describe_items
+from conformance.harness.selection import Selection, budget_of, tell_collected
+from conformance.harness.serving import Server
 from conformance.harness.state import ProcessState, forget_policy
 from conformance.target import make_current_folder_importable, resolve
 from reports.model import Verdict
@@ -52,6 +53,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--page", action="append", default=[], dest="pages", help="only cases of this documentation page")
     group.addoption("--case-budget", type=float, default=BUDGET, metavar="SECONDS", help="of a case without its own")
     group.addoption("--conformance-run", default=None, metavar="FOLDER", help="(internal) folder of the run")
+    group.addoption("--conformance-serve", type=int, default=None, metavar="FD", help="(internal) serve a run's passes")
     group.addoption("--conformance-cases", default=str(CASES), metavar="FOLDER", help="(internal) where cases stand")
 
 
@@ -61,36 +63,44 @@ def pytest_configure(config: pytest.Config) -> None:
     make_current_folder_importable()
     folder = config.getoption("--conformance-run")
     run = None if folder is None else Path(folder)
+    control = config.getoption("--conformance-serve")
+    if control is not None:
+        runner = CaseRunner(config, None, "", serves=True)
+        config.pluginmanager.register(runner, "conformance-cases")
+        config.pluginmanager.register(Server(control, runner), "conformance-server")
+        return
     worker = os.environ.get("PYTEST_XDIST_WORKER")
     controls_workers = worker is None and bool(getattr(config.option, "numprocesses", None))
     if run is not None and worker is None:
         config.pluginmanager.register(JournalWriter(run / "journal"), "conformance-journal")
     if not controls_workers:
-        isolated = run is not None or worker is not None
-        config.pluginmanager.register(CaseRunner(config, run, worker or "main", isolated=isolated), "conformance-cases")
+        config.pluginmanager.register(CaseRunner(config, run, worker), "conformance-cases")
 
 
 class CaseRunner:
     """Everything that happens around cases in the process that runs them."""
 
-    def __init__(self, config: pytest.Config, run: Path | None, worker: str, *, isolated: bool) -> None:
-        """``isolated``: this process is the run's own, so it may be limited, cleaned and ended."""
+    def __init__(self, config: pytest.Config, run: Path | None, worker: str | None, *, serves: bool = False) -> None:
+        """``run``: the folder of the pass, if there is one. ``serves``: cases run in forks of this process only."""
+        self.suite = Path(config.getoption("--conformance-cases")).resolve()
+        self.budget = float(config.getoption("--case-budget"))
         self._config = config
         self._run = run
-        self._cases = Path(config.getoption("--conformance-cases")).resolve()
-        self._budget = float(config.getoption("--case-budget"))
-        self._worker = worker
-        self._isolated = isolated
+        self._worker = worker or "main"
+        self._serves = serves
+        self._isolated = serves or run is not None or worker is not None
+        """whether this process is the run's own, so that it may be limited, cleaned and ended"""
+        self._inside: dict[Path, bool] = {}
         self._watch: Watch | None = None
         self._hygiene: Hygiene | None = None
         self._selection: Selection | None = None
         self._state: CaseState | None = None
-        if isolated:
+        if self._isolated:
             start_clean()
 
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         cases = [item for item in items if self._is_case(item)]
-        if not cases:
+        if not cases or self._serves:
             return
         self._selection = Selection.from_config(config, self._run)
         chosen = {item for item in cases if self._selection.wants(item)}
@@ -100,35 +110,41 @@ class CaseRunner:
             config.hook.pytest_deselected(items=dropped)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
+        if self._serves:
+            return
         cases = [item for item in session.items if self._is_case(item)]
         if self._run is not None:
-            collected = self._run / "collected.json"
-            if not collected.exists():
-                # Every worker collects the same; the first to finish tells, and a rename never shows half a file.
-                own = collected.with_suffix(f".{self._worker}")
-                own.write_text(json.dumps(describe_items(cases, self._cases)), encoding="utf-8")
-                own.replace(collected)
+            tell_collected(self._run, cases, self.suite, self._worker)
         if cases:
-            self._watch = Watch(self._run, self._worker)
-            untouched = ProcessState.now()
-            warm_up(self._config, self._watch)
-            gc.collect()
-            # What every loop changes must show in every case, and harm none: also not the first.
-            untouched.restore()
-            forget_policy()
-            self._hygiene = Hygiene()
-            # What collection made stays alive for the whole run: leave it out of every case's garbage collection.
-            if hasattr(gc, "freeze"):
-                gc.freeze()
+            self._prepare()
+
+    def begin(self, run: Path, worker: str, selection: Selection) -> None:
+        """Run cases from now on, in this process, which was forked for it: ``run`` is the folder of the pass."""
+        self._run, self._worker, self._selection = run, worker, selection
+        self._prepare()
+
+    def _prepare(self) -> None:
+        self._watch = Watch(self._run, self._worker)
+        untouched = ProcessState.now()
+        warm_up(self._config, self._watch)
+        gc.collect()
+        # What every loop changes must show in every case, and harm none: also not the first.
+        untouched.restore()
+        forget_policy()
+        self._hygiene = Hygiene()
+        keep_out_of_sight()
 
     def _is_case(self, item: pytest.Item) -> bool:
-        return item.path.is_relative_to(self._cases)
+        inside = self._inside.get(item.path)
+        if inside is None:
+            inside = self._inside[item.path] = item.path.is_relative_to(self.suite)
+        return inside
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
         if not self._is_case(item) or self._watch is None:
             return (yield)
-        self._watch.begin(item.nodeid, budget_of(item, self._budget))
+        self._watch.begin(item.nodeid, budget_of(item, self.budget))
         self._state = item.stash[CASE_STATE] = CaseState()
         try:
             return (yield)
@@ -222,12 +238,6 @@ def warm_up(config: pytest.Config, watch: Watch) -> None:
         pass
     finally:
         watch.end()
-
-
-def budget_of(item: pytest.Item, default: float) -> float:
-    """The seconds that the case may take."""
-    mark = item.get_closest_marker("budget")
-    return default if mark is None else float(mark.args[0])
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -28,6 +28,7 @@ from conformance.harness.judgement import CONTROL, Judge
 from conformance.harness.passes import Execution, Interrupted, PassPlan, PassResult, run_pass
 from conformance.harness.probes import PROBE_BUDGET, PROBES
 from conformance.harness.selection import Rules
+from conformance.harness.warm import CAN_FORK, WarmProcess
 from conformance.target import Target, TargetError, resolve
 from reports.model import CaseResult, Probe, Report, Suite, TargetInfo, Verdict
 
@@ -90,6 +91,8 @@ def run(options: RunOptions, watcher: Watcher) -> Report:
             workshop.work()
         except (KeyboardInterrupt, Interrupted):
             cut = "interrupted"
+        finally:
+            workshop.warm.end()
         cut = cut or workshop.cut
         judge = workshop.judge
         return judge.report(
@@ -114,6 +117,7 @@ class _Workshop:
         self._folder = folder
         self._watcher = watcher
         self._budget = BUDGET if options.budget is None else options.budget
+        self.warm = WarmProcess()
         self.cut = ""
 
     # Pytest takes its time to start; the catalogue is loaded and the target probed meanwhile, by who asks first.
@@ -177,6 +181,7 @@ class _Workshop:
             budget=self._budget,
             workers=self._workers(doubtful),
             only=tuple(doubtful),
+            warm=self.warm,
         )
         self.cut = run_pass(plan, self._watcher.started, finished, self._watcher.collected).cut
 
@@ -198,6 +203,7 @@ class _Workshop:
             areas=options.areas if selecting else (),
             pages=options.pages if selecting else (),
             only=None if only is None else tuple(only),
+            warm=self.warm,
         )
         result = run_pass(plan, self._watcher.started, finished, self._watcher.collected)
         if selecting:
@@ -205,10 +211,10 @@ class _Workshop:
         self.cut = result.cut
         return result
 
-    def _workers(self, only: Sequence[str] | None) -> int:
-        # A second worker for a handful of cases would take longer to start than they take to run.
-        few = only is not None and len(only) <= FEW
-        return min(self._options.workers, 1) if few else self._options.workers
+    def _workers(self, only: Sequence[str] | None) -> int | None:
+        # Where a worker is a Python of its own, a second one for a handful of cases takes longer to start than they run.
+        few = only is not None and len(only) <= FEW and not CAN_FORK
+        return min(self._options.workers or 1, 1) if few and self._options.workers != 0 else self._options.workers
 
 
 def probe(target: Target) -> list[Probe]:

@@ -29,6 +29,7 @@ PATIENCE = 120.0
 """Seconds that a worker waits for the rules: the run writes them once its target is probed, or ends the worker."""
 REST = 0.005
 
+COLLECTED = "collected.json"
 RULES = "rules.json"
 ONLY = "only.json"
 
@@ -100,18 +101,21 @@ class Selection:
     """ids of the cases to run, with or without variant; None stands for all"""
 
     @classmethod
+    def of(cls, folder: Path, areas: Iterable[str], pages: Iterable[str]) -> Selection:
+        """With the rules, and the choice of cases if there is one, that the run left in the folder of a pass."""
+        rules, chosen = Rules.read(folder / RULES), folder / ONLY
+        only = frozenset(json.loads(chosen.read_text(encoding="utf-8"))) if chosen.exists() else None
+        return cls(rules, frozenset(areas), frozenset(pages), only)
+
+    @classmethod
     def from_config(cls, config: pytest.Config, run: Path | None) -> Selection:
-        """From the command line's options, and from the files that the run put into its folder."""
-        only = None
-        if run is None:
-            target = resolve(config.getoption("--target"), config.getoption("--api"))
-            profile = profile_version(config.getoption("--profile") or target.profile)
-            rules = Rules.of(load(), profile, target, {})
-        else:
-            rules, chosen = Rules.read(run / RULES), run / ONLY
-            if chosen.exists():
-                only = frozenset(json.loads(chosen.read_text(encoding="utf-8")))
-        return cls(rules, frozenset(config.getoption("areas")), frozenset(config.getoption("pages")), only)
+        """From the command line's options, and from what the run put into its folder, if there is a run."""
+        areas, pages = config.getoption("areas"), config.getoption("pages")
+        if run is not None:
+            return cls.of(run, areas, pages)
+        target = resolve(config.getoption("--target"), config.getoption("--api"))
+        profile = profile_version(config.getoption("--profile") or target.profile)
+        return cls(Rules.of(load(), profile, target, {}), frozenset(areas), frozenset(pages), None)
 
     def wants(self, item: pytest.Item) -> bool:
         """Whether the case was asked for."""
@@ -141,18 +145,45 @@ def requirements_of(item: pytest.Item) -> list[str]:
     return [str(identifier) for mark in item.iter_markers("requirement") for identifier in mark.args]
 
 
-def describe_items(items: Iterable[pytest.Item], folder: Path) -> list[dict[str, Any]]:
+def budget_of(item: pytest.Item, default: float) -> float:
+    """The seconds that the case may take."""
+    mark = item.get_closest_marker("budget")
+    return default if mark is None else float(mark.args[0])
+
+
+def tell_collected(folder: Path, items: Iterable[pytest.Item], suite: Path, teller: str = "") -> None:
+    """Leave in the folder of the pass what will run. Several processes may tell the same; the first one counts."""
+    collected = folder / COLLECTED
+    if not collected.exists():
+        own = collected.with_suffix(f".part{teller}")
+        own.write_text(json.dumps(describe_items(items, suite)), encoding="utf-8")
+        # A rename never shows half a file.
+        own.replace(collected)
+
+
+def describe_items(items: Iterable[pytest.Item], suite: Path) -> list[dict[str, Any]]:
     """What the run must know of each collected case, also of one whose worker dies."""
-    return [
-        {
-            "id": case_id(item.nodeid),
-            "node": item.nodeid,
-            "requirements": requirements_of(item),
-            "file": item.path.relative_to(folder).as_posix(),
-            "line": getattr(getattr(item, "obj", None), "__code__", None).co_firstlineno  # type: ignore[union-attr]
-            if hasattr(getattr(item, "obj", None), "__code__")
-            else (item.location[1] or 0) + 1,
-            "budget": float(mark.args[0]) if (mark := item.get_closest_marker("budget")) else None,
-        }
-        for item in items
-    ]
+    files: dict[Path, str] = {}
+    described = []
+    for item in items:
+        file = files.get(item.path)
+        if file is None:
+            file = files[item.path] = item.path.relative_to(suite).as_posix()
+        mark = item.get_closest_marker("budget")
+        described.append(
+            {
+                "id": case_id(item.nodeid),
+                "node": item.nodeid,
+                "requirements": requirements_of(item),
+                "file": file,
+                "line": first_line(item),
+                "budget": None if mark is None else float(mark.args[0]),
+            }
+        )
+    return described
+
+
+def first_line(item: pytest.Item) -> int:
+    """The line at which the case's function begins, decorators included."""
+    code = getattr(getattr(item, "obj", None), "__code__", None)
+    return (item.location[1] or 0) + 1 if code is None else int(code.co_firstlineno)

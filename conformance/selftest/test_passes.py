@@ -87,7 +87,6 @@ def test_a_journal_is_read_while_it_is_written(tmp_path: Path) -> None:
     assert list(reader.read()) == [{"event": "finished", "node": "a"}]
     assert list(reader.read()) == []
     reader.close()
-    writer.pytest_unconfigure()
 
 
 @pytest.fixture
