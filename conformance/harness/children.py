@@ -7,25 +7,18 @@ import sys
 import sysconfig
 from pathlib import Path
 
-from conformance.harness.naming import CASES, ROOT
+from conformance.harness.naming import ROOT
 
 UNWANTED_VARIABLES = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTHONASYNCIODEBUG", "PYTEST_XDIST_WORKER")
 
 
-def environment(bytecode: Path | None = None) -> dict[str, str]:
-    """The user's environment without what would change a pytest run, and with this interpreter's own switches.
-
-    ``bytecode``: a folder for what is compiled, used where the suite's own cannot be written or is not to be: compiling
-    the suite takes ten seconds, and every worker that has to be replaced would begin with it.
-    """
+def environment() -> dict[str, str]:
+    """The user's environment without what would change a pytest run, and with this interpreter's own switches."""
     clean = {name: value for name, value in os.environ.items() if name not in UNWANTED_VARIABLES}
     clean["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     if str(ROOT) not in site_folders():
         # A checkout that is not installed. An installed suite is found without, whatever the current folder holds.
         clean["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), clean.get("PYTHONPATH"))))
-    if bytecode is not None and (sys.dont_write_bytecode or not os.access(CASES, os.W_OK)):
-        clean.pop("PYTHONDONTWRITEBYTECODE", None)
-        clean["PYTHONPYCACHEPREFIX"] = str(bytecode)
     if sys.flags.dev_mode:
         clean["PYTHONDEVMODE"] = "1"
     if sys.warnoptions:

@@ -1,7 +1,8 @@
 """Containment: no target costs the run more than the one case that it breaks.
 
-A worker starts from a clean state, has a memory ceiling, and ends itself when a case exceeds its budget. The watch
-needs no GIL (`faulthandler` watches from a thread of its own and then exits the process), so a hang in C ends too.
+A worker starts from a clean state, has a memory ceiling, and is ended when a case exceeds its budget. Neither way needs
+the GIL, so a hang in C ends too: the warm process ends its workers from outside, by a signal upon which `faulthandler`
+dumps the stacks; where there is none, `faulthandler` watches from a thread of its own.
 What happened is found afterwards in two small files per worker: its *place* (the case that is running) and its *trace*
 (the stacks that `faulthandler` dumped, on a hang or on a fatal signal).
 """
@@ -29,6 +30,12 @@ BUDGET = 10.0
 MEMORY_CEILING = 4 * 1024**3
 """Bytes of private memory per worker: far above any case, far below what would start the machine's OOM killer."""
 
+STACKS_WANTED = getattr(signal, "SIGABRT", signal.SIGTERM)
+"""What ends a worker that goes on for too long: the one signal that `faulthandler` answers with stacks from any state."""
+
+ANSWER = "Fatal Python error: Aborted"
+"""How `faulthandler` begins then; it would look like a crash."""
+
 HANG = re.compile(r"^Timeout \(\d", re.MULTILINE)
 
 
@@ -50,8 +57,12 @@ def start_clean() -> None:
 class Watch:
     """The budget of the case that is running, in one process."""
 
-    def __init__(self, folder: Path | None, worker: str) -> None:
-        """With a ``folder``, keep place and trace there for the run to read; without one, dump to standard error."""
+    def __init__(self, folder: Path | None, worker: str, *, from_outside: bool = False) -> None:
+        """With a ``folder``, keep place and trace there for the run to read; without one, dump to standard error.
+
+        ``from_outside``: another process watches the place and ends this one, so no thread has to be started per case.
+        """
+        self._from_outside = from_outside
         self._place: Path | None = None
         self._trace: TextIO = sys.__stderr__ or sys.stderr
         if folder is not None:
@@ -62,11 +73,13 @@ class Watch:
     def begin(self, nodeid: str, budget: float) -> None:
         """A case starts: it has ``budget`` seconds for its fixtures and itself."""
         self._stand(nodeid)
-        faulthandler.dump_traceback_later(budget, exit=True, file=self._trace)
+        if not self._from_outside:
+            faulthandler.dump_traceback_later(budget, exit=True, file=self._trace)
 
     def end(self) -> None:
         """The case is over."""
-        faulthandler.cancel_dump_traceback_later()
+        if not self._from_outside:
+            faulthandler.cancel_dump_traceback_later()
         self._stand("")
 
     def _stand(self, nodeid: str) -> None:
@@ -95,17 +108,16 @@ def examine(
 ) -> Death:
     """What the place, the trace and the exit status of a dead worker say.
 
-    ``overdue``: it was killed from outside, because the case went on beyond its budget and the worker's watch was mute.
+    ``overdue``: it was ended from outside, because the case went on beyond its budget.
     """
     place, trace = folder / f"{worker}.place", folder / f"{worker}.trace"
     node = place.read_text(encoding="utf-8", errors="replace") if place.exists() else ""
     stacks = trace.read_text(encoding="utf-8", errors="replace").strip() if trace.exists() else ""
-    if HANG.search(stacks):
+    if overdue or HANG.search(stacks):
         message = f"did not end within its {budget_of(node):g} s: the stacks show where it hangs"
-        return Death(Verdict.TIMEOUT, message, stacks, node)
-    if overdue:
-        message = f"did not end within its {budget_of(node):g} s, and its process was stopped or its watch switched off"
-        return Death(Verdict.TIMEOUT, message, stacks, node)
+        if not stacks:
+            message = f"did not end within its {budget_of(node):g} s, and was not to be asked for its stacks"
+        return Death(Verdict.TIMEOUT, message, stacks.removeprefix(ANSWER).strip(), node)
     return Death(Verdict.CRASH, f"the process died: {describe_status(status)}", stacks, node)
 
 

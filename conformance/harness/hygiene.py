@@ -22,7 +22,7 @@ from conformance.harness.state import ProcessState
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
-DESCRIPTORS = Path("/proc/self/fd") if sys.platform == "linux" else Path("/dev/fd")
+DESCRIPTORS = "/proc/self/fd" if sys.platform == "linux" else "/dev/fd"
 
 SETTLE = 0.5
 """Seconds that descriptors, threads and children get to go away after the loop was closed."""
@@ -69,6 +69,7 @@ class Hygiene:
         self._leaks = 0
         self._before: Snapshot | None = None
         self._untidy = False
+        self._open = descriptors()
         self._unraisable: list[str] = []
         self.errors = ErrorLog()
         logging.getLogger("asyncio").addHandler(self.errors)
@@ -82,6 +83,7 @@ class Hygiene:
         """Before the fixtures of a case."""
         if self._untidy:
             clear_away_failure()
+            self._open = descriptors()
         caught = warnings.catch_warnings(record=True)
         recorded = caught.__enter__()
         # An empty list, which fills as warnings come in.
@@ -89,7 +91,7 @@ class Hygiene:
         warnings.simplefilter("always")
         self.errors.messages.clear()
         self._unraisable.clear()
-        self._before = Snapshot(descriptors(), threads(), children(), caught, recorded)
+        self._before = Snapshot(self._open, threads(), children(), caught, recorded)
 
     def end(self, *, judge: bool) -> list[Finding]:
         """After the fixtures of a case; ``judge`` is false for a case that did not pass: its mess proves nothing."""
@@ -114,7 +116,8 @@ class Hygiene:
 
     def _leftovers(self, before: Snapshot) -> list[Finding]:
         def clean() -> bool:
-            return descriptors() <= before.descriptors and threads() <= before.threads and children() <= before.children
+            self._open = descriptors(before.descriptors)
+            return self._open <= before.descriptors and threads() <= before.threads and children() <= before.children
 
         if clean():
             return []
@@ -126,7 +129,7 @@ class Hygiene:
                 return []
         self._leaks += 1
         findings = []
-        if left := descriptors() - before.descriptors:
+        if left := self._open - before.descriptors:
             names = ", ".join(sorted(describe_descriptor(number) for number in left))
             findings.append(Finding("descriptors", f"open descriptors: {names}"))
         if stray := threads() - before.threads:
@@ -180,17 +183,19 @@ def keep_out_of_sight() -> None:
         gc.freeze()
 
 
-def descriptors() -> frozenset[int]:
-    """The numbers of the open descriptors."""
+def descriptors(expected: frozenset[int] = frozenset()) -> frozenset[int]:
+    """The numbers of the open descriptors; found sooner where they are the ``expected`` ones."""
     try:
-        numbers = [int(entry.name) for entry in DESCRIPTORS.iterdir()]
+        numbers = frozenset(map(int, os.listdir(DESCRIPTORS)))
     except OSError:
         return frozenset()
+    # The listing shows the descriptor that it reads the folder with, which is closed by now.
+    if len(numbers) == len(expected) + 1 and expected < numbers and not any(map(_is_open, numbers - expected)):
+        return expected
     return frozenset(filter(_is_open, numbers))
 
 
 def _is_open(number: int) -> bool:
-    # The listing sees the descriptor that it reads the folder with; by now that one is closed.
     try:
         os.fstat(number)
     except OSError:
@@ -201,7 +206,7 @@ def _is_open(number: int) -> bool:
 def describe_descriptor(number: int) -> str:
     """What a descriptor points to, as the kernel names it."""
     try:
-        return f"{number} ({(DESCRIPTORS / str(number)).readlink()})"
+        return f"{number} ({Path(DESCRIPTORS, str(number)).readlink()})"
     except OSError:
         return str(number)
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class JournalWriter:
-    """Pytest plugin of the process that sees reports: one that runs cases, or the xdist controller.
+    """Pytest plugin of the process that sees reports: one that runs cases, or xdist's controller.
 
     It holds no descriptor while a case runs: a target that writes into whatever is open does not write here. Several
     processes may write to one journal, because each line is appended in one piece.
@@ -47,9 +47,16 @@ class JournalWriter:
         if outcome is not None:
             self.write("finished", node=report.nodeid, **outcome)
 
+
+class XdistDeaths:
+    """Pytest plugin of xdist's controller, which alone sees workers die."""
+
+    def __init__(self, journal: JournalWriter) -> None:
+        self._journal = journal
+
     def pytest_handlecrashitem(self, crashitem: str, report: Any) -> None:
         gateway = report.node.gateway
-        self.write("died", node=crashitem, worker=gateway.id, status=gateway._io.popen.wait())
+        self._journal.write("died", node=crashitem, worker=gateway.id, status=gateway._io.popen.wait())
 
 
 class JournalReader:

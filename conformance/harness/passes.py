@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen, mutable
 
+from conformance.harness.bytecode import folder_for
 from conformance.harness.children import environment
 from conformance.harness.containment import BUDGET, examine
 from conformance.harness.journal import JournalReader
@@ -45,7 +46,7 @@ STARTUP = 240.0
 been seen on a loaded one."""
 
 BYTECODE = "bytecode"
-"""Beside the folders of a run's passes: where its processes keep what they compile if it cannot stand by the source."""
+"""Beside the folders of a run's passes: for the compiled suite, where it can be kept nowhere beyond the run."""
 
 SILENCE = 30.0
 """Seconds beyond the longest budget without any event before a process counts as hung; the watch fires long before."""
@@ -199,7 +200,7 @@ class _Round:
         plan, warm = self._plan, self._plan.warm
         places = where(plan, self._only)
         if not warm.covers(places):
-            warm.start(command(plan, places), places, _environment(plan), self._folder / "log")
+            warm.start(command(plan, places), places, environment(), self._folder / "log")
         # It collects while the rules are found out.
         plan.rules().write(self._folder / RULES)
         Request(plan.target, plan.api, plan.profile, plan.workers, plan.areas, plan.pages).write(self._folder)
@@ -225,7 +226,7 @@ class _Round:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=_environment(plan),
+                env=environment(),
                 start_new_session=True,
             )
         try:
@@ -323,6 +324,9 @@ def command(plan: PassPlan, places: Sequence[str]) -> list[str]:
     line += ["-p", "conformance.harness.plugin", "-q", "--tb=short", "--strict-markers"]
     line += [part for plugin in UNWANTED_PLUGINS for part in ("-p", f"no:{plugin}")]
     line += ["--conformance-cases", str(plan.suite), "--case-budget", str(plan.budget)]
+    bytecode = folder_for(plan.suite, plan.folder.parent / BYTECODE)
+    if bytecode is not None:
+        line += ["--conformance-bytecode", str(bytecode)]
     return line if plan.keyword is None else [*line, "-k", plan.keyword]
 
 
@@ -340,10 +344,6 @@ def own_command(plan: PassPlan, folder: Path, only: Sequence[str] | None = None)
     line += [f"--area={area}" for area in plan.areas]
     line += [f"--page={page}" for page in plan.pages]
     return line
-
-
-def _environment(plan: PassPlan) -> dict[str, str]:
-    return environment(bytecode=plan.folder.parent / BYTECODE)
 
 
 def where(plan: PassPlan, only: Sequence[str] | None) -> list[str]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from conformance.harness.bytecode import Keeper
 from conformance.harness.containment import BUDGET, Watch, start_clean
 from conformance.harness.fixtures import (
     CASE_STATE,
@@ -27,7 +28,7 @@ from conformance.harness.fixtures import (
     target,
 )
 from conformance.harness.hygiene import Finding, Hygiene, keep_out_of_sight
-from conformance.harness.journal import JournalWriter
+from conformance.harness.journal import JournalWriter, XdistDeaths
 from conformance.harness.naming import CASES
 from conformance.harness.outcome import CaseState, Escaped, short
 from conformance.harness.selection import Selection, budget_of, tell_collected
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 __all__ = ["aio", "asyncio_log", "loop", "reported", "run_program", "target"]
 
 BEGAN = pytest.StashKey[bool]()
+KEEPER = pytest.StashKey[Keeper]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -53,8 +55,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--page", action="append", default=[], dest="pages", help="only cases of this documentation page")
     group.addoption("--case-budget", type=float, default=BUDGET, metavar="SECONDS", help="of a case without its own")
     group.addoption("--conformance-run", default=None, metavar="FOLDER", help="(internal) folder of the run")
+    group.addoption("--conformance-bytecode", default=None, metavar="FOLDER", help="(internal) for the compiled suite")
     group.addoption("--conformance-serve", type=int, default=None, metavar="FD", help="(internal) serve a run's passes")
     group.addoption("--conformance-cases", default=str(CASES), metavar="FOLDER", help="(internal) where cases stand")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    folder = early_config.known_args_namespace.conformance_bytecode
+    if folder is not None:
+        early_config.stash[KEEPER] = Keeper(Path(folder))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    keeper = session.config.stash.get(KEEPER, None)
+    if keeper is not None:
+        keeper.stop()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -72,7 +89,10 @@ def pytest_configure(config: pytest.Config) -> None:
     worker = os.environ.get("PYTEST_XDIST_WORKER")
     controls_workers = worker is None and bool(getattr(config.option, "numprocesses", None))
     if run is not None and worker is None:
-        config.pluginmanager.register(JournalWriter(run / "journal"), "conformance-journal")
+        journal = JournalWriter(run / "journal")
+        config.pluginmanager.register(journal, "conformance-journal")
+        if controls_workers:
+            config.pluginmanager.register(XdistDeaths(journal), "conformance-deaths")
     if not controls_workers:
         config.pluginmanager.register(CaseRunner(config, run, worker), "conformance-cases")
 
@@ -124,7 +144,7 @@ class CaseRunner:
         self._prepare()
 
     def _prepare(self) -> None:
-        self._watch = Watch(self._run, self._worker)
+        self._watch = Watch(self._run, self._worker, from_outside=self._serves)
         untouched = ProcessState.now()
         warm_up(self._config, self._watch)
         gc.collect()

@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import json
+import math
 import os
 import select
 import signal
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING
 
 from attrs import asdict, define, frozen
 
+from conformance.harness.containment import STACKS_WANTED
 from conformance.harness.crew import Crew
 from conformance.harness.journal import JournalWriter
 from conformance.harness.selection import ONLY, RULES, Rules, Selection, budget_of, tell_collected
@@ -38,14 +40,14 @@ if TYPE_CHECKING:
 REQUEST = "request.json"
 TAKEN = "taken"
 
-LOOK = 0.005
+LOOK = 0.01
 """Seconds between two looks at the workers: a dead one is replaced before anybody misses it."""
 
 STILLBORN = 3
 """Workers that may die in a row without having taken a case, before nothing more is tried."""
 
-OVERTIME = 5.0
-"""Seconds beyond a case's budget after which its worker is killed: the worker's own watch has been made to fail."""
+LAST_WORDS = 1.0
+"""Seconds that a worker gets to dump its stacks, once its case has gone on for too long."""
 
 
 @frozen
@@ -130,7 +132,10 @@ class _Worker:
     """when its place was written last, by the file system's clock"""
     since: float = 0.0
     """when that was noticed"""
+    budget: float = math.inf
+    """seconds that it may stay there"""
     overdue: bool = False
+    """whether it was told to end"""
 
 
 class _Pass:
@@ -165,6 +170,8 @@ class _Pass:
         finally:
             for worker in self._workers:
                 end_group(worker.pid)
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(worker.pid, 0)
         self._journal.write("done")
 
     def _fill(self) -> bool:
@@ -201,17 +208,24 @@ class _Pass:
             return
         now = time.monotonic()
         if written != worker.seen:
-            worker.seen, worker.since = written, now
-        elif now - worker.since > OVERTIME and not worker.overdue:
-            node = worker.place.read_text(encoding="utf-8", errors="replace")
-            if now - worker.since > self._budgets.get(node, self._runner.budget) + OVERTIME:
-                worker.overdue = True
-                end_group(worker.pid, reap=False)
+            worker.seen, worker.since, worker.budget = written, now, self._budget_at(worker)
+        elif now - worker.since > worker.budget + LAST_WORDS:
+            end_group(worker.pid)
+        elif now - worker.since > worker.budget and not worker.overdue:
+            worker.overdue = True
+            with contextlib.suppress(OSError):
+                os.kill(worker.pid, STACKS_WANTED)
+                # One that was stopped hears nothing else.
+                os.kill(worker.pid, signal.SIGCONT)
+
+    def _budget_at(self, worker: _Worker) -> float:
+        """The seconds that the worker may stay where it is; between two cases as long as in one."""
+        return self._budgets.get(read_place(worker), self._runner.budget)
 
     def _bury(self, worker: _Worker, status: int) -> None:
         """Tell of a worker that died; one that took its last case and ended is not worth a word."""
-        end_group(worker.pid, reap=False)
-        node = worker.place.read_text(encoding="utf-8", errors="replace") if worker.place.exists() else ""
+        end_group(worker.pid)
+        node = read_place(worker)
         if node or status != 0:
             self._barren += 1
             self._journal.write("died", node=node, worker=worker.name, status=status, overdue=worker.overdue)
@@ -229,12 +243,16 @@ def expected_rank(item: pytest.Item) -> int:
     return int("run_program" in getattr(item, "fixturenames", ()))
 
 
-def end_group(pid: int, *, reap: bool = True) -> None:
-    """End a worker with the children that it left in its process group."""
-    with contextlib.suppress(OSError):
-        os.killpg(pid, signal.SIGKILL)
-    if reap:
+def read_place(worker: _Worker) -> str:
+    """The node id of the case that the worker stands at; empty where there is none."""
+    try:
+        return worker.place.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def end_group(pid: int) -> None:
+    """End a worker, if it still runs, and the children that it left in its process group."""
+    for kill in (os.killpg, os.kill):
         with contextlib.suppress(OSError):
-            os.kill(pid, signal.SIGKILL)
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(pid, 0)
+            kill(pid, signal.SIGKILL)
