@@ -9,7 +9,7 @@ import pytest
 
 from conformance.harness import children, passes
 from conformance.harness.journal import JournalReader, JournalWriter
-from conformance.harness.passes import PassPlan, command
+from conformance.harness.passes import PassPlan, own_command
 from conformance.harness.run import NothingSelected, SuiteBroken
 from conformance.harness.selection import Rules
 from conformance.selftest.running import Unwatched, run_suite
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_process_that_never_gets_anywhere_ends_the_run(workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Workers that die before their first case are replaced without end, and no event comes of it.
     monkeypatch.setattr(passes, "SILENCE", 2.0)
     report = run_suite("stillborn", "asyncio", workers=workers)
     assert (report.complete, report.cases) == (False, ())
@@ -94,11 +93,11 @@ def plan(tmp_path: Path) -> PassPlan:
     return PassPlan(tmp_path, "asyncio", None, None, 0, rules=lambda: Rules({}, {}))
 
 
-def test_workers_are_replaced_without_end(plan: PassPlan, tmp_path: Path) -> None:
-    words = command(_with(plan, workers=3), tmp_path)
+def test_xdist_replaces_workers_without_end_where_none_can_be_forked(plan: PassPlan, tmp_path: Path) -> None:
+    words = own_command(_with(plan, workers=3), tmp_path)
     assert words[words.index("-n") + 1] == "3"
     assert "--max-worker-restart=1000000" in words
-    assert "-n" not in command(plan, tmp_path)
+    assert "-n" not in own_command(plan, tmp_path)
 
 
 def _with(plan: PassPlan, **changes: Any) -> PassPlan:
