@@ -32,7 +32,7 @@ def folder_for(suite: Path, refuge: Path, environ: Mapping[str, str] = os.enviro
 
 
 def cache_folder(environ: Mapping[str, str] = os.environ) -> Path | None:
-    """This project's folder among the user's caches, made if need be; None where there is none that is the user's own."""
+    """This project's folder among the user's caches, made if need be; None where none is the user's own."""
     base = environ.get("XDG_CACHE_HOME") or environ.get("LOCALAPPDATA")
     try:
         folder = (Path(base) if base else Path.home() / ".cache") / NAME

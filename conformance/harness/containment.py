@@ -31,7 +31,7 @@ MEMORY_CEILING = 4 * 1024**3
 """Bytes of private memory per worker: far above any case, far below what would start the machine's OOM killer."""
 
 STACKS_WANTED = getattr(signal, "SIGABRT", signal.SIGTERM)
-"""What ends a worker that goes on for too long: the one signal that `faulthandler` answers with stacks from any state."""
+"""Ends a worker that goes on for too long: the one signal that `faulthandler` answers with stacks from any state."""
 
 ANSWER = "Fatal Python error: Aborted"
 """How `faulthandler` begins then; it would look like a crash."""

@@ -13,7 +13,7 @@ import pytest
 from conformance.harness.children import environment
 from conformance.harness.hygiene import Finding, pending_tasks
 from conformance.harness.outcome import CaseState, TargetFault
-from conformance.support.marks import DEBUG, EAGER, PLAIN
+from conformance.support.modes import DEBUG, EAGER, PLAIN
 from conformance.target import Target, resolve
 
 if TYPE_CHECKING:

@@ -186,7 +186,7 @@ def keep_out_of_sight() -> None:
 def descriptors(expected: frozenset[int] = frozenset()) -> frozenset[int]:
     """The numbers of the open descriptors; found sooner where they are the ``expected`` ones."""
     try:
-        numbers = frozenset(map(int, os.listdir(DESCRIPTORS)))
+        numbers = frozenset(map(int, os.listdir(DESCRIPTORS)))  # noqa: PTH208 - paths cost more, twice per case
     except OSError:
         return frozenset()
     # The listing shows the descriptor that it reads the folder with, which is closed by now.

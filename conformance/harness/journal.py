@@ -3,8 +3,8 @@
 Nothing that was measured is lost when the pytest process dies: the run reads the lines that are there. Events:
 
 ``{"event": "started", "node": nodeid}`` · ``{"event": "finished", "node": nodeid, …outcome…}`` ·
-``{"event": "died", "node": nodeid, "worker": id, "status": exit status}`` · ``{"event": "forked", "pid": process id}`` ·
-``{"event": "done"}``
+``{"event": "died", "node": nodeid, "worker": id, "status": exit status}`` ·
+``{"event": "forked", "pid": process id}`` · ``{"event": "done"}``
 """
 
 from __future__ import annotations

@@ -22,7 +22,8 @@ from conformance.harness.bytecode import folder_for
 from conformance.harness.children import environment
 from conformance.harness.containment import BUDGET, examine
 from conformance.harness.journal import JournalReader
-from conformance.harness.naming import CASES, ROOT, case_id, file_of
+from conformance.harness.naming import CASES, ROOT, case_id
+from conformance.harness.narrowing import places_of
 from conformance.harness.options import usable_cpus
 from conformance.harness.selection import COLLECTED, ONLY, RULES
 from conformance.harness.serving import Request
@@ -200,7 +201,8 @@ class _Round:
         plan, warm = self._plan, self._plan.warm
         places = where(plan, self._only)
         if not warm.covers(places):
-            warm.start(command(plan, places), places, environment(), self._folder / "log")
+            line = [*command(plan, places), *_target(plan)]
+            warm.start(line, places, environment(), self._folder)
         # It collects while the rules are found out.
         plan.rules().write(self._folder / RULES)
         Request(plan.target, plan.api, plan.profile, plan.workers, plan.areas, plan.pages).write(self._folder)
@@ -332,9 +334,7 @@ def command(plan: PassPlan, places: Sequence[str]) -> list[str]:
 
 def own_command(plan: PassPlan, folder: Path, only: Sequence[str] | None = None) -> list[str]:
     """The pytest command line of a round that no warm process serves."""
-    line = [*command(plan, where(plan, only)), "--target", plan.target, "--conformance-run", str(folder)]
-    if plan.api is not None:
-        line += ["--api", plan.api]
+    line = [*command(plan, where(plan, only)), *_target(plan), "--conformance-run", str(folder)]
     if plan.profile is not None:
         line += ["--profile", plan.profile]
     if plan.workers != 0:
@@ -346,15 +346,13 @@ def own_command(plan: PassPlan, folder: Path, only: Sequence[str] | None = None)
     return line
 
 
+def _target(plan: PassPlan) -> list[str]:
+    return ["--target", plan.target, *([] if plan.api is None else ["--api", plan.api])]
+
+
 def where(plan: PassPlan, only: Sequence[str] | None) -> list[str]:
     """The files and folders that hold what the round is to run: collecting them all takes longer than many cases."""
-    if only is not None:
-        places = sorted({plan.suite / file_of(identifier) for identifier in only})
-    else:
-        places = [plan.suite / page for page in plan.pages]
-    if places and all(place.exists() for place in places):
-        return [str(place) for place in places]
-    return [str(plan.suite)]
+    return places_of(plan.suite, only=only, pages=plan.pages, areas=plan.areas, keyword=plan.keyword)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

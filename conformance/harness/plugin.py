@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gc
 import inspect
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +30,7 @@ from conformance.harness.hygiene import Finding, Hygiene, keep_out_of_sight
 from conformance.harness.journal import JournalWriter, XdistDeaths
 from conformance.harness.naming import CASES
 from conformance.harness.outcome import CaseState, Escaped, short
+from conformance.harness.probing import fork_prober
 from conformance.harness.selection import Selection, budget_of, tell_collected
 from conformance.harness.serving import Server
 from conformance.harness.state import ProcessState, forget_policy
@@ -56,6 +56,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--case-budget", type=float, default=BUDGET, metavar="SECONDS", help="of a case without its own")
     group.addoption("--conformance-run", default=None, metavar="FOLDER", help="(internal) folder of the run")
     group.addoption("--conformance-bytecode", default=None, metavar="FOLDER", help="(internal) for the compiled suite")
+    group.addoption("--conformance-probe", default=None, metavar="FOLDER", help="(internal) for what probes find out")
     group.addoption("--conformance-serve", type=int, default=None, metavar="FD", help="(internal) serve a run's passes")
     group.addoption("--conformance-cases", default=str(CASES), metavar="FOLDER", help="(internal) where cases stand")
 
@@ -82,6 +83,8 @@ def pytest_configure(config: pytest.Config) -> None:
     run = None if folder is None else Path(folder)
     control = config.getoption("--conformance-serve")
     if control is not None:
+        if (probes := config.getoption("--conformance-probe")) is not None:
+            fork_prober(Path(probes), config.getoption("--target"), config.getoption("--api"))
         runner = CaseRunner(config, None, "", serves=True)
         config.pluginmanager.register(runner, "conformance-cases")
         config.pluginmanager.register(Server(control, runner), "conformance-server")

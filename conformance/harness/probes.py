@@ -25,13 +25,12 @@ from typing import TYPE_CHECKING, Any
 
 from conformance.harness.containment import start_clean
 from conformance.harness.features import EAGER_TASKS, lacks_method
+from conformance.harness.probing import PROBE_BUDGET
 from conformance.target import TargetError, make_current_folder_importable, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-PROBE_BUDGET = 5.0
-"""Seconds for one probe; each takes milliseconds where the feature works."""
+    from typing import TextIO
 
 
 def probe_eager_tasks(loop: Any) -> None:
@@ -195,19 +194,17 @@ def ask(feature: str, loop: Any) -> tuple[bool, str]:
     return True, ""
 
 
-def main(arguments: list[str]) -> None:
-    """Check the factory and run every probe that is not known yet; one JSON line each, as it happens."""
+def main(arguments: list[str], out: TextIO) -> None:
+    """Check the factory and run every probe that is not known yet; one JSON line each to ``out``, as it happens."""
     spec, namespace, *known = arguments
     make_current_folder_importable()
     start_clean()
-    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
 
     def tell(**line: object) -> None:
         out.write(json.dumps(line) + "\n")
         out.flush()
 
-    faulthandler.enable()
+    faulthandler.enable(sys.__stderr__ or sys.stderr)
     faulthandler.dump_traceback_later(PROBE_BUDGET, exit=True)
     try:
         target = resolve(spec, namespace or None)
@@ -241,4 +238,6 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    told = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    main(sys.argv[1:], told)

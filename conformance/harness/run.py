@@ -8,10 +8,7 @@ interpreter's own asyncio, the control.
 from __future__ import annotations
 
 import datetime as dt
-import json
 import shlex
-import subprocess
-import sys
 import tempfile
 import time
 from contextlib import contextmanager
@@ -21,16 +18,15 @@ from typing import TYPE_CHECKING, Protocol
 
 import conformance
 from conformance.catalogue import load, profile_version
-from conformance.harness.children import environment
-from conformance.harness.containment import BUDGET, describe_status
+from conformance.harness.containment import BUDGET
 from conformance.harness.environment import platform_info, python_info
 from conformance.harness.judgement import CONTROL, Judge
 from conformance.harness.passes import Execution, Interrupted, PassPlan, PassResult, run_pass
-from conformance.harness.probes import PROBE_BUDGET, PROBES
+from conformance.harness.probing import answers
 from conformance.harness.selection import Rules
 from conformance.harness.warm import CAN_FORK, WarmProcess
-from conformance.target import Target, TargetError, resolve
-from reports.model import CaseResult, Probe, Report, Suite, TargetInfo, Verdict
+from conformance.target import resolve
+from reports.model import CaseResult, Report, Suite, TargetInfo, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,6 +34,8 @@ if TYPE_CHECKING:
     from conformance.catalogue import Catalogue
     from conformance.harness.options import RunOptions
     from conformance.harness.passes import Collected
+    from conformance.target import Target
+    from reports.model import Probe
 
 FEW = 5
 """Cases that one worker takes."""
@@ -132,7 +130,7 @@ class _Workshop:
 
     @cached_property
     def probes(self) -> list[Probe]:
-        return probe(self._target)
+        return answers(self._target, self.warm.probed)
 
     def _rules(self) -> Rules:
         missing = {probe.feature: probe.reason for probe in self.probes if not probe.supported}
@@ -212,64 +210,9 @@ class _Workshop:
         return result
 
     def _workers(self, only: Sequence[str] | None) -> int | None:
-        # Where a worker is a Python of its own, a second one for a handful of cases takes longer to start than they run.
+        # Where a worker is a Python of its own, a second one takes longer to start than a handful of cases to run.
         few = only is not None and len(only) <= FEW and not CAN_FORK
-        return min(self._options.workers or 1, 1) if few and self._options.workers != 0 else self._options.workers
-
-
-def probe(target: Target) -> list[Probe]:
-    """Check the target's factory and ask for its features, in a process that may die of it.
-
-    Raises TargetError with one sentence when the factory gives no working loop or ends the process.
-    """
-    known: dict[str, Probe] = {}
-    checked = False
-    while True:
-        lines, status = _probing_process(target, list(known))
-        begun: str | None = None
-        for line in lines:
-            if "refused" in line:
-                raise TargetError(str(line["refused"]))
-            if "factory" in line:
-                checked = True
-            elif "begin" in line:
-                begun = str(line["begin"])
-            elif "feature" in line:
-                feature = str(line["feature"])
-                known[feature] = Probe(feature, bool(line["supported"]), str(line["reason"]))
-        if any("done" in line for line in lines):
-            return [known[feature] for feature in PROBES]
-        if not checked:
-            raise TargetError(
-                f"the first loop from {target.factory} ended the process or hung ({status}); "
-                f"try: python -c {shlex.quote(_first_loop(target))}"
-            )
-        if begun is None or begun in known:
-            return [known.get(feature, Probe(feature, supported=True)) for feature in PROBES]
-        # A probe that kills the process shows that the feature is there; what is wrong with it the cases say.
-        known[begun] = Probe(begun, supported=True)
-
-
-def _probing_process(target: Target, known: list[str]) -> tuple[list[dict[str, object]], str]:
-    line = [sys.executable, "-P", "-m", "conformance.harness.probes", target.name, target.namespace_name, *known]
-    try:
-        done = subprocess.run(
-            line,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            env=environment(),
-            timeout=PROBE_BUDGET * (len(PROBES) + 2),
-            check=False,
-        )
-        output, status = done.stdout, describe_status(done.returncode)
-    except subprocess.TimeoutExpired as error:
-        output, status = error.stdout or b"", "it did not end in time"
-    return [json.loads(text) for text in output.decode(errors="replace").splitlines() if text.startswith("{")], status
-
-
-def _first_loop(target: Target) -> str:
-    module, _, attribute = target.factory.partition(":")
-    return f"import asyncio, {module}; {module}.{attribute}().run_until_complete(asyncio.sleep(0))"
+        return 1 if few and self._options.workers != 0 else self._options.workers
 
 
 def _no_case(options: RunOptions, result: PassResult) -> Exception:

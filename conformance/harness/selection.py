@@ -12,7 +12,7 @@ from attrs import asdict, frozen
 from conformance.catalogue import load, profile_version
 from conformance.harness.features import EAGER_TASKS, FEATURES_OF_AREAS
 from conformance.harness.naming import case_id, page_of
-from conformance.support.marks import EAGER
+from conformance.support.modes import EAGER
 from conformance.target import resolve
 from reports.model import Verdict
 

@@ -27,7 +27,7 @@ from attrs import asdict, define, frozen
 from conformance.harness.containment import STACKS_WANTED
 from conformance.harness.crew import Crew
 from conformance.harness.journal import JournalWriter
-from conformance.harness.selection import ONLY, RULES, Rules, Selection, budget_of, tell_collected
+from conformance.harness.selection import Selection, budget_of, tell_collected
 from conformance.harness.worker import Assignment, Tickets, work
 
 if TYPE_CHECKING:

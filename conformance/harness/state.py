@@ -11,10 +11,10 @@ import signal
 import sys
 import threading
 import warnings
-from typing import Any
 
 # The public one looks each answer up among enumerations, fifty times after every case.
-from _signal import getsignal
+from _signal import getsignal  # type: ignore[import-not-found]
+from typing import Any
 
 from attrs import frozen
 
@@ -170,6 +170,6 @@ def _environment() -> dict[str, str]:
 
 def _folder() -> str:
     try:
-        return os.getcwd()
+        return os.getcwd()  # noqa: PTH109 - a path costs more, after every case
     except OSError:
         return "/"

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
+
+from conformance.harness.probing import ANSWERS, LOOK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,6 +29,7 @@ class WarmProcess:
         self._control = -1
         self._places: frozenset[str] = frozenset()
         self._workers: list[int] = []
+        self._answers: Path | None = None
 
     @property
     def is_alive(self) -> bool:
@@ -35,13 +40,19 @@ class WarmProcess:
         """Whether it runs and has collected these files and folders."""
         return self.is_alive and self._places.issuperset(places)
 
-    def start(self, line: Sequence[str], places: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
-        """Start it with the command ``line``, to collect ``places``; an earlier one is ended."""
+    def start(self, line: Sequence[str], places: Sequence[str], environment: Mapping[str, str], folder: Path) -> None:
+        """Start it with the command ``line``, to collect ``places``; an earlier one is ended.
+
+        ``folder`` receives what it prints and, from the first one, what it finds out about the target.
+        """
         self.end()
+        if self._answers is None:
+            self._answers = folder / ANSWERS
+            line = [*line, "--conformance-probe", str(folder)]
         reading, self._control = os.pipe()
         self._places = frozenset(places)
         try:
-            with log.open("wb") as output:
+            with (folder / "log").open("wb") as output:
                 self._process = subprocess.Popen(
                     [*line, f"--conformance-serve={reading}"],
                     stdin=subprocess.DEVNULL,
@@ -53,6 +64,18 @@ class WarmProcess:
                 )
         finally:
             os.close(reading)
+
+    def probed(self) -> dict[str, object] | None:
+        """Wait for what its probes found out; None where it never started, or died."""
+        while self._answers is not None:
+            alive = self.is_alive
+            if self._answers.exists():
+                found: dict[str, object] = json.loads(self._answers.read_text(encoding="utf-8"))
+                return found
+            if not alive:
+                break
+            time.sleep(LOOK)
+        return None
 
     def ask(self, folder: Path) -> None:
         """Have it serve the pass whose request is in ``folder``; of one that just died, its process tells."""

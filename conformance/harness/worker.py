@@ -91,7 +91,7 @@ def work(name: str, assignment: Assignment, config: pytest.Config, runner: CaseR
 
 
 def separate_output(config: pytest.Config) -> None:
-    """Capture in a file of one's own: the warm process's is shared by all its forks. Nobody reads a worker's progress."""
+    """Capture in a file of one's own, for the warm process's is shared by its forks; show no progress to nobody."""
     manager: Any = config.pluginmanager.getplugin("capturemanager")
     manager.stop_global_capturing()
     manager.start_global_capturing()

@@ -10,11 +10,15 @@ import pytest
 
 from conformance.harness.features import FEATURES_OF_AREAS
 from conformance.harness.probes import PROBES, ask
-from conformance.harness.run import probe
+from conformance.harness.probing import FEATURES, probe
 from conformance.selftest.running import case_of, is_whole, run_suite, verdicts
 from conformance.target import resolve
 from fixtures.faulty.lacks import descriptors, executors
 from reports.model import Status, exit_code
+
+
+def test_every_feature_has_its_probe_in_order() -> None:
+    assert tuple(PROBES) == FEATURES
 
 
 def test_every_area_with_a_feature_has_its_probe() -> None:

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
+from conformance.support.modes import DEBUG, EAGER, PLAIN
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 F = TypeVar("F", bound="Callable[..., object]")
 
-PLAIN = "plain"
-DEBUG = "debug"
-EAGER = "eager"
+__all__ = ["DEBUG", "EAGER", "PLAIN", "budget", "on_loops", "requirement"]
 
 
 def requirement(*ids: str) -> Callable[[F], F]:

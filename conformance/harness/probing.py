@@ -1,0 +1,170 @@
+"""Has a target probed, in processes that may die of it.
+
+The warm process forks for it as soon as it starts, so that the probes are answered while the suite is collected. Where
+there is none, a Python is started.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from typing import TYPE_CHECKING
+
+from conformance.harness.children import environment
+from conformance.harness.containment import describe_status
+from conformance.target import TargetError, resolve
+from reports.model import Probe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from conformance.target import Target
+
+PROBE_BUDGET = 5.0
+"""Seconds for one probe; each takes milliseconds where the feature works."""
+
+FEATURES = (
+    "eager-tasks", "executor", "asyncgens", "signals", "dns", "fds", "sock", "tcp-client", "tcp-server", "udp", "unix",
+    "tls", "sendfile", "pipes", "subprocess",
+)  # fmt: skip
+"""What is asked for, in this order (`conformance.harness.probes` asks)."""
+
+PATIENCE = PROBE_BUDGET * (len(FEATURES) + 2)
+"""Seconds for a process that probes: it ends itself much sooner."""
+
+LOOK = 0.005
+
+ANSWERS = "probes.json"
+
+
+def probe(target: Target, attempt: Callable[[Target, Sequence[str]], tuple[str, str]] | None = None) -> list[Probe]:
+    """Check the target's factory and ask for its features, in a process that may die of it.
+
+    ``attempt`` runs `conformance.harness.probes.main` in such a process, with the features that are known already, and
+    returns what it printed and how it ended. Raises TargetError with one sentence when the factory gives no working
+    loop or ends the process.
+    """
+    known: dict[str, Probe] = {}
+    checked = False
+    while True:
+        output, status = (attempt or in_a_python)(target, list(known))
+        lines = [json.loads(text) for text in output.splitlines() if text.startswith("{")]
+        begun: str | None = None
+        for line in lines:
+            if "refused" in line:
+                raise TargetError(str(line["refused"]))
+            if "factory" in line:
+                checked = True
+            elif "begin" in line:
+                begun = str(line["begin"])
+            elif "feature" in line:
+                feature = str(line["feature"])
+                known[feature] = Probe(feature, bool(line["supported"]), str(line["reason"]))
+        if any("done" in line for line in lines):
+            return [known[feature] for feature in FEATURES]
+        if not checked:
+            raise TargetError(
+                f"the first loop from {target.factory} ended the process or hung ({status}); "
+                f"try: python -c {shlex.quote(_first_loop(target))}"
+            )
+        if begun is None or begun in known:
+            return [known.get(feature, Probe(feature, supported=True)) for feature in FEATURES]
+        # A probe that kills the process shows that the feature is there; what is wrong with it the cases say.
+        known[begun] = Probe(begun, supported=True)
+
+
+def in_a_python(target: Target, known: Sequence[str]) -> tuple[str, str]:
+    """An attempt in a Python of its own."""
+    line = [sys.executable, "-P", "-m", "conformance.harness.probes", target.name, target.namespace_name, *known]
+    try:
+        done = subprocess.run(
+            line,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            env=environment(),
+            timeout=PATIENCE,
+            check=False,
+        )
+        output, status = done.stdout, describe_status(done.returncode)
+    except subprocess.TimeoutExpired as error:
+        output, status = error.stdout or b"", "it did not end in time"
+    return output.decode(errors="replace"), status
+
+
+def in_a_fork(folder: Path, target: Target, known: Sequence[str]) -> tuple[str, str]:
+    """An attempt in a fork of this process, which has to be free of threads and of the target."""
+    from conformance.harness.probes import main
+
+    told = folder / f"probes-{len(known)}"
+    told.touch(mode=0o600)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.setpgid(0, 0)
+            with told.open("a", encoding="utf-8") as out:
+                main([target.name, target.namespace_name, *known], out)
+        except BaseException:
+            traceback.print_exc(file=sys.__stderr__)
+        finally:
+            os._exit(1)
+    deadline = time.monotonic() + PATIENCE
+    ended, status = 0, 0
+    while not ended and time.monotonic() < deadline:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if not ended:
+            time.sleep(LOOK)
+    for kill in (os.killpg, os.kill):
+        with contextlib.suppress(OSError):
+            kill(pid, signal.SIGKILL)
+    if not ended:
+        os.waitpid(pid, 0)
+    words = describe_status(os.waitstatus_to_exitcode(status)) if ended else "it did not end in time"
+    return told.read_text(encoding="utf-8", errors="replace"), words
+
+
+def fork_prober(folder: Path, spec: str, api: str | None) -> None:
+    """Fork a process that has the target probed and leaves the answers in ``folder``; do not wait for it."""
+    if os.fork():
+        return
+    answer: dict[str, object]
+    try:
+        os.setpgid(0, 0)
+        found = probe(resolve(spec, api), lambda target, known: in_a_fork(folder, target, known))
+        answer = {"probes": [[one.feature, one.supported, one.reason] for one in found]}
+    except TargetError as problem:
+        answer = {"refused": str(problem)}
+    except BaseException as problem:
+        answer = {"broken": repr(problem)}
+    try:
+        unfinished = folder / f"{ANSWERS}.part"
+        unfinished.write_text(json.dumps(answer), encoding="utf-8")
+        unfinished.replace(folder / ANSWERS)
+    finally:
+        os._exit(0)
+
+
+def answers(target: Target, told: Callable[[], dict[str, object] | None]) -> list[Probe]:
+    """The probes of the target: those that the warm process ``told``, or fresh ones where it tells nothing.
+
+    Raises TargetError as `probe` does.
+    """
+    answer = told() or {}
+    if "refused" in answer:
+        raise TargetError(str(answer["refused"]))
+    found = answer.get("probes")
+    if not isinstance(found, list):
+        return probe(target)
+    return [Probe(feature, supported, reason) for feature, supported, reason in found]
+
+
+def _first_loop(target: Target) -> str:
+    module, _, attribute = target.factory.partition(":")
+    return f"import asyncio, {module}; {module}.{attribute}().run_until_complete(asyncio.sleep(0))"
