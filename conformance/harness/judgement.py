@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import shlex
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from conformance.catalogue import Area, Version
@@ -60,6 +61,8 @@ class Judge:
         self._expected: dict[str, Collected] = {}
         self._executions: dict[str, list[Execution]] = {}
         self._control: dict[str, Execution] = {}
+        self._results: dict[str, CaseResult] = {}
+        """what `_result` gave since the last execution"""
 
     def expect(self, collected: Mapping[str, Collected]) -> None:
         """These cases were collected: a complete report accounts for each."""
@@ -69,11 +72,13 @@ class Judge:
         """A case was executed on the target; its result so far."""
         self._expected.setdefault(case.id, case)
         self._executions.setdefault(case.id, []).append(execution)
+        self._results.pop(case.id, None)
         return self._result(case)
 
     def add_control(self, execution: Execution) -> None:
         """A case was executed on the interpreter's own asyncio."""
         self._control[execution.case] = execution
+        self._results.pop(execution.case, None)
 
     def cases(self) -> list[CaseResult]:
         """The results of the cases proper, in the order of collection."""
@@ -125,6 +130,12 @@ class Judge:
         )
 
     def _result(self, case: Collected) -> CaseResult:
+        found = self._results.get(case.id)
+        if found is None:
+            found = self._results[case.id] = self._judge(case)
+        return found
+
+    def _judge(self, case: Collected) -> CaseResult:
         executions = self._executions[case.id]
         verdict = verdict_of(executions)
         decisive = next((one for one in executions if attempt_of(one).verdict in DEVIATIONS), executions[-1])
@@ -164,10 +175,14 @@ class Judge:
         )
 
     def _repeat(self, identifier: str) -> str:
+        return f"{self._command} --case {shlex.quote(identifier)}"
+
+    @cached_property
+    def _command(self) -> str:
         words = ["asyncio-conformance", "run", self._options.target]
         words += ["--api", self._options.api] if self._options.api else []
         words += ["--profile", self._options.profile] if self._options.profile else []
-        return shlex.join([*words, "--case", identifier])
+        return shlex.join(words)
 
     def _area(self, case: Collected) -> str:
         for identifier in case.requirements:

@@ -30,7 +30,7 @@ from conformance.harness.serving import Request
 from conformance.harness.warm import CAN_FORK, WarmProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from conformance.harness.containment import Death
@@ -98,6 +98,14 @@ class PassResult:
     cut: str = ""
     log: str = ""
     """the last lines that pytest printed, where the pass is not whole"""
+    longest: float = 0.0
+    """the largest budget that a case claims for itself, in seconds"""
+
+    def collect(self, entries: Iterable[dict[str, Any]]) -> None:
+        """These cases were collected, as a worker wrote them down."""
+        found = [Collected.read(entry) for entry in entries]
+        self.collected = {case.id: case for case in found}
+        self.longest = max((case.budget or 0.0 for case in found), default=0.0)
 
 
 @frozen
@@ -267,8 +275,7 @@ class _Round:
     def _patience(self) -> float:
         if not self._result.collected:
             return STARTUP
-        budgets = [case.budget for case in self._result.collected.values() if case.budget is not None]
-        return max([self._plan.budget, *budgets]) + SILENCE
+        return max(self._plan.budget, self._result.longest) + SILENCE
 
     def _is_done(self) -> bool:
         return bool(self._result.collected) and len(self._result.executions) >= len(self._result.collected)
@@ -278,9 +285,8 @@ class _Round:
         if self._result.collected or not path.exists():
             return
         self._result.reported_collection = True
-        entries = json.loads(path.read_text(encoding="utf-8"))
-        self._result.collected = {entry["id"]: Collected.read(entry) for entry in entries}
-        self._counted(len(entries))
+        self._result.collect(json.loads(path.read_text(encoding="utf-8")))
+        self._counted(len(self._result.collected))
 
     def _take(self, event: dict[str, Any]) -> None:
         if event["event"] == "forked":
