@@ -21,30 +21,37 @@ class Refused(Exception):
     """What the user can change, apart from target and profile; the message is one sentence that says how."""
 
 
-class FirstPass:
-    """Shows the first pass of a run; retries and the control run again what was counted already."""
+LATER_PHASES = {"retries": "repeating", "control": "control run"}
+"""How the phases are called that run again what was counted already."""
+
+
+class Narrator:
+    """Tells the display of a run's progress what goes on: the first pass counts, what comes later is counted apart."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
-        self._counts = True
+        self._later = ""
 
     def phase(self, text: str) -> None:
         """Something else begins."""
-        self._counts = text == "cases"
+        self._later = LATER_PHASES.get(text, "")
 
     def collected(self, count: int) -> None:
         """So many cases will run."""
-        if self._counts:
+        if self._later:
+            self._progress.again(self._later, count)
+        else:
             self._progress.collected(count)
 
     def started(self, case: str) -> None:
         """A case began."""
-        if self._counts:
-            self._progress.started(case)
+        self._progress.started(case)
 
     def finished(self, result: CaseResult) -> None:
         """A case came to a verdict."""
-        if self._counts:
+        if self._later:
+            self._progress.finished_again(result.id)
+        else:
             self._progress.finished(result)
 
 
@@ -57,7 +64,7 @@ def run_and_report(options: RunOptions) -> int:
     console = terminal.make_console()
     try:
         with terminal.progress(console) as progress:
-            report = run(options, FirstPass(progress))
+            report = run(options, Narrator(progress))
     except NothingSelected as problem:
         raise Refused(str(problem)) from None
     except SuiteBroken as problem:

@@ -87,6 +87,10 @@ class Progress:
         self.done = 0
         self.counts = dict.fromkeys(COLUMNS, 0)
         self.running: dict[str, None] = {}
+        self.phase = ""
+        """what runs again, such as ``control run``; empty during the first pass"""
+        self.to_repeat = 0
+        self.repeated = 0
 
     def __enter__(self) -> Self:
         return self
@@ -109,6 +113,16 @@ class Progress:
         self.running.pop(result.id, None)
         self.done += 1
         self.counts[column(result)] += 1
+
+    def again(self, phase: str, number: int) -> None:
+        """``number`` cases, which have their verdicts, will run again, for what ``phase`` says."""
+        self.running.clear()
+        self.phase, self.to_repeat, self.repeated = phase, number, 0
+
+    def finished_again(self, case_id: str) -> None:
+        """The case ``case_id`` ran again."""
+        self.running.pop(case_id, None)
+        self.repeated += 1
 
 
 class LiveProgress(Progress):
@@ -151,6 +165,14 @@ class LiveProgress(Progress):
             self.console.print(_one_line_finding(result), no_wrap=True, overflow="ellipsis")
         self._draw_if_due()
 
+    def again(self, phase: str, number: int) -> None:
+        super().again(phase, number)
+        self._draw()
+
+    def finished_again(self, case_id: str) -> None:
+        super().finished_again(case_id)
+        self._draw_if_due()
+
     def _draw_if_due(self) -> None:
         if self._clock() - self._drawn >= REFRESH_INTERVAL:
             self._draw()
@@ -174,8 +196,11 @@ class LiveProgress(Progress):
         return Group(
             line,
             _counts(self.counts),
-            Text(one_line(current) + others, style="dim", no_wrap=True, overflow="ellipsis"),
+            Text(self._later() + one_line(current) + others, style="dim", no_wrap=True, overflow="ellipsis"),
         )
+
+    def _later(self) -> str:
+        return f"{self.phase} {self.repeated:,} of {self.to_repeat:,}  " if self.phase else ""
 
 
 class PlainProgress(Progress):
@@ -202,6 +227,10 @@ class PlainProgress(Progress):
         if tenths > self._tenths:
             self._tenths = tenths
             self._say(Text(f"{self.done:,} of {count(self.total, 'case')}: ") + _counts(self.counts))
+
+    def again(self, phase: str, number: int) -> None:
+        super().again(phase, number)
+        self._say(Text(f"{phase}: {count(number, 'case')}"))
 
     def _say(self, line: Text) -> None:
         self.console.print(line, soft_wrap=True)

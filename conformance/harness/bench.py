@@ -3,11 +3,11 @@
 ``python -m conformance.harness.bench overhead`` runs a thousand trivial cases under the harness, and the same thousand
 as bare pytest tests, side by side and several times in turn, and prints CPU time per case and the difference.
 
-``python -m conformance.harness.bench growth`` runs thousands of cases of one kind in one process and prints the CPU time
-per case, thousand by thousand: it should not grow.
+``python -m conformance.harness.bench growth`` runs thousands of cases of one kind in one process and prints the CPU
+time per case, thousand by thousand: it should not grow.
 
-``python -m conformance.harness.bench idle [TARGET]`` runs the whole suite in one process and prints how its time divides
-into computing, child programs and waiting, and the cases that wait longest.
+``python -m conformance.harness.bench idle [TARGET]`` runs the whole suite in one process and prints how its time
+divides into computing, child programs and waiting, and the cases that wait longest.
 """
 
 from __future__ import annotations

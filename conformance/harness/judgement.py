@@ -75,10 +75,11 @@ class Judge:
         self._results.pop(case.id, None)
         return self._result(case)
 
-    def add_control(self, execution: Execution) -> None:
-        """A case was executed on the interpreter's own asyncio."""
+    def add_control(self, execution: Execution, case: Collected) -> CaseResult:
+        """A case was executed on the interpreter's own asyncio; its result so far."""
         self._control[execution.case] = execution
         self._results.pop(execution.case, None)
+        return self._result(case)
 
     def cases(self) -> list[CaseResult]:
         """The results of the cases proper, in the order of collection."""

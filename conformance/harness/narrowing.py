@@ -102,9 +102,9 @@ def _evaluate(expression: ast.expr) -> bool:
         case ast.UnaryOp(op=ast.Not(), operand=operand):
             return not _evaluate(operand)
         case ast.BoolOp(op=ast.And(), values=values):
-            return all([_evaluate(value) for value in values])
+            return all(_evaluate(value) for value in values)
         case ast.BoolOp(op=ast.Or(), values=values):
-            return any([_evaluate(value) for value in values])
+            return any(_evaluate(value) for value in values)
     raise ValueError(expression)
 
 

@@ -164,8 +164,8 @@ class _Workshop:
             return
         self._watcher.phase("control")
 
-        def finished(execution: Execution, _case: Collected) -> None:
-            self.judge.add_control(execution)
+        def finished(execution: Execution, case: Collected) -> None:
+            self._watcher.finished(self.judge.add_control(execution, case))
 
         control = resolve(CONTROL)
         plan = PassPlan(

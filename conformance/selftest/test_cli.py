@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
 import tempfile
-import types
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +17,10 @@ import conformance
 import conformance.session
 from conformance.catalogue import Area, load
 from conformance.cli import main
-from conformance.harness.options import RunOptions, usable_cpus
+from conformance.harness.options import RunOptions
 from conformance.target import KNOWN, TargetError
 from reports import store
+from reports.terminal import Progress, make_console
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -242,7 +243,7 @@ def test_what_a_run_refuses_is_its_sentence(
 
 def test_a_run_without_arguments_tests_refloop(command: Command, asked: list[RunOptions], tmp_path: Path) -> None:
     assert command("run")[0] == 1
-    assert asked == [RunOptions(workers=usable_cpus())]
+    assert asked == [RunOptions()]
     assert (tmp_path / "conformance-report").is_dir()
 
 
@@ -308,17 +309,19 @@ def test_a_report_that_cannot_be_written_is_saved_elsewhere(tmp_path: Path, monk
     assert [str(tmp_path / "file") in problems[0], str(folder) in problems[-1]] == [True, True]
 
 
-def test_progress_counts_the_first_pass_only() -> None:
-    seen: list[object] = []
-    progress: Any = types.SimpleNamespace(collected=seen.append, started=seen.append, finished=seen.append)
+def test_progress_counts_the_first_pass_and_apart_from_it_what_runs_again() -> None:
+    progress = Progress(make_console(io.StringIO()))
     result = store.read(REPORTS / "deviating.json").cases[0]
-    watcher = conformance.session.FirstPass(progress)
+    watcher = conformance.session.Narrator(progress)
+    told = []
     for phase in ("cases", "retries", "control"):
         watcher.phase(phase)
-        watcher.collected(1)
+        watcher.collected(2)
         watcher.started(result.id)
+        assert list(progress.running) == [result.id]
         watcher.finished(result)
-    assert seen == [1, result.id, result]
+        told.append((progress.phase, progress.repeated, progress.to_repeat, progress.done, progress.total))
+    assert told == [("", 0, 0, 1, 2), ("repeating", 1, 2, 1, 2), ("control run", 1, 2, 1, 2)]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no broken pipe")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from conformance.selftest.running import is_whole, leaks, run_suite, verdicts
+from fixtures.suites.many.eventloop.test_many import EARLY, LATE
 from reports.model import exit_code
 
 ALL_PASS = {
@@ -75,3 +76,13 @@ def test_what_a_failure_held_is_not_counted_against_the_next_case() -> None:
     report = run_suite("small", "fixtures.faulty.leaks:a_file_in_a_failure", workers=0)
     assert verdicts(report) == {**ALL_PASS, "the_exception_handler_can_be_set": "fail"}
     assert leaks(report) == {}
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_cycle_is_found_early_and_late_in_a_process(workers: int) -> None:
+    report = run_suite("many", "asyncio", workers=workers)
+    (leak,) = (case for case in report.cases if case.deviates or case.faults_suite)
+    assert leak.id == "hygiene/callbacks::resource-warnings"
+    # Each is counted against the case that left it, and nothing against the cases around it.
+    named = [line.partition(": ")[0].rpartition("::")[2] for line in leak.details.splitlines()]
+    assert named == [f"case[{number}]" for number in (EARLY, LATE)]

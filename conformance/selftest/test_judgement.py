@@ -123,7 +123,7 @@ def test_the_control_tells_the_loop_s_fault_from_the_suite_s_and_cpython_s(
     one = judge(target, bug)
     one.add(executed("fail"), CASE)
     assert one.doubtful() == [CASE.id]
-    one.add_control(executed(control))
+    one.add_control(executed(control), CASE)
     (result,) = one.cases()
     assert (result.verdict.value, result.known_bug is not None) == (verdict, excused)
     assert result.control is Verdict(control)
@@ -151,7 +151,7 @@ def test_a_leak_is_held_against_the_loop_unless_the_control_leaks_too(
 ) -> None:
     one = judge(target)
     one.add(executed("pass", LEAK), CASE)
-    one.add_control(executed("pass", on_control))
+    one.add_control(executed("pass", on_control), CASE)
     report = report_of(one)
     (leak,) = (case for case in report.cases if case.id == "hygiene/callbacks::threads")
     assert leak.verdict.value == verdict
@@ -161,7 +161,7 @@ def test_a_leak_is_held_against_the_loop_unless_the_control_leaks_too(
 def test_where_no_case_passed_hygiene_is_not_judged() -> None:
     one = judge()
     one.add(executed("fail"), CASE)
-    one.add_control(executed("pass"))
+    one.add_control(executed("pass"), CASE)
     report = report_of(one)
     assert [case.verdict.value for case in report.cases] == ["fail", "skipped"]
     assert report.complete

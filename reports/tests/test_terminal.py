@@ -175,6 +175,27 @@ def test_a_terminal_shows_how_far_the_run_is_and_cleans_up(deviating: Report) ->
     assert text.count("\x1b[?25l") == text.count("\x1b[?25h") == 1
 
 
+def test_after_the_last_case_a_terminal_shows_what_goes_on(deviating: Report) -> None:
+    file, times = Terminal(), iter(range(1000))
+    with LiveProgress(Console(file=file, width=80, force_terminal=True), clock=lambda: float(next(times))) as told:
+        told.collected(1)
+        told.finished(deviating.cases[0])
+        told.again("control run", 40)
+        for case in deviating.cases[:12]:
+            told.started(case.id)
+            told.finished_again(case.id)
+    assert "control run 12 of 40" in file.getvalue()
+
+
+def test_a_log_says_that_something_runs_again() -> None:
+    file = StringIO()
+    told = PlainProgress(make_console(file))
+    told.again("control run", 40)
+    for _ in range(40):
+        told.finished_again("a/b::c")
+    assert file.getvalue() == "control run: 40 cases\n"
+
+
 def test_drawing_is_throttled() -> None:
     file = Terminal()
     console = Console(file=file, width=80, force_terminal=True)
