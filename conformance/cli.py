@@ -90,8 +90,8 @@ def main() -> None:
 @click.option(
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
-    default=DEFAULT_OUTPUT,
-    show_default=True,
+    default=None,
+    show_default=f"{DEFAULT_OUTPUT}; with --case the result is only shown",
     help="Folder for report.json, index.html, summary.md and junit.xml.",
 )
 @click.option(
@@ -151,6 +151,8 @@ def run(**asked: Any) -> None:
       3  the suite is at fault
       4  the run is incomplete
     """
+    if asked["output"] is None and not asked["cases"]:
+        asked["output"] = DEFAULT_OUTPUT
     options = RunOptions(**asked)
     with _user_errors():
         from conformance.catalogue import profile_version
@@ -160,7 +162,8 @@ def run(**asked: Any) -> None:
         _check_cases(options.cases)
         make_current_folder_importable()
         resolve(options.target, options.api)
-        _make_folder(options.output)
+        if options.output is not None:
+            _make_folder(options.output)
         from conformance.session import Refused, run_and_report
 
         try:
@@ -173,15 +176,16 @@ def run(**asked: Any) -> None:
 def _check_cases(cases: Sequence[str]) -> None:
     if not cases:
         return
-    from conformance.harness.index import indexed_cases
+    from conformance.harness.index import is_indexed
 
-    known = {case.id for case in indexed_cases()}
     for case in cases:
         name = case.partition("[")[0]
-        if name not in known:
+        if not is_indexed(name):
             import difflib
 
-            close = difflib.get_close_matches(name, known, n=1)
+            from conformance.harness.index import indexed_cases
+
+            close = difflib.get_close_matches(name, [known.id for known in indexed_cases()], n=1)
             hint = f'did you mean "{close[0]}"?' if close else "asyncio-conformance requirements lists the cases"
             raise UserError(f'there is no case "{case}"; {hint}')
 

@@ -56,7 +56,7 @@ class Narrator:
 
 
 def run_and_report(options: RunOptions) -> int:
-    """Run the suite as ``options`` ask, write and show the report; the exit code that the design documents.
+    """Run the suite as ``options`` ask, write the report if they say where, and show it; the documented exit code.
 
     Raises Refused where no case is selected, and what ``conformance.harness.run.run()`` raises for targets, profiles
     and catalogues. Whatever cannot be written, the result is shown.
@@ -70,6 +70,9 @@ def run_and_report(options: RunOptions) -> int:
     except SuiteBroken as problem:
         print(f"{problem}; pytest's last words:\n{problem.log}", file=sys.stderr)
         return EXIT_SUITE_AT_FAULT
+    if options.output is None:
+        terminal.show(report, console, stories=True)
+        return exit_code(report)
     folder, problems = write_files(report, options.output)
     terminal.show(report, console, folder)
     for sentence in problems:

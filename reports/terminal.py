@@ -27,7 +27,7 @@ from reports.summary import (
     suite_errors,
     tally,
 )
-from reports.text import count, one_line, seconds
+from reports.text import clip, count, one_line, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -243,15 +243,18 @@ def progress(console: Console, environ: Mapping[str, str] = os.environ) -> Progr
     return PlainProgress(console)
 
 
-def show(report: Report, console: Console, folder: Path | None = None) -> None:
-    """Print the final view of ``report``; ``folder`` is where its files are, when they were written."""
+def show(report: Report, console: Console, folder: Path | None = None, *, stories: bool = False) -> None:
+    """Print the final view of ``report``; ``folder`` is where its files are, when they were written.
+
+    ``stories``: with the traceback or the stacks of what is shown as failed, which else the files have.
+    """
     console.print(Text(headline(report), style=_OUTCOMES[outcome(report)]))
     console.print(Text(_environment(report), style="dim"))
     console.print()
     if report.cases or report.requirements:
         console.print(_area_table(report))
-    _show_findings(console, report, "What fails", deviations(report))
-    _show_findings(console, report, "Where the suite is at fault", suite_errors(report))
+    _show_findings(console, report, "What fails", deviations(report), stories=stories)
+    _show_findings(console, report, "Where the suite is at fault", suite_errors(report), stories=stories)
     _show_known_bugs(console, report)
     _show_probes(console, report)
     _show_next(console, report, folder)
@@ -292,7 +295,9 @@ def _area_table(report: Report) -> Table:
     return table
 
 
-def _show_findings(console: Console, report: Report, title: str, cases: tuple[CaseResult, ...]) -> None:
+def _show_findings(
+    console: Console, report: Report, title: str, cases: tuple[CaseResult, ...], *, stories: bool
+) -> None:
     if not cases:
         return
     console.print()
@@ -303,6 +308,8 @@ def _show_findings(console: Console, report: Report, title: str, cases: tuple[Ca
         console.print(Text(one_line((finding.id or "no requirement") + sentence), style="underline"))
         for case in finding.cases:
             _print_indented(console, _finding(case))
+            if stories and case.details:
+                console.print(Text(clip(case.details).rstrip() + "\n", style="dim"), soft_wrap=True)
 
 
 def _finding(case: CaseResult) -> Text:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from conformance.catalogue import Area
-from conformance.harness.naming import CASES, PREFIX, case_id
+from conformance.harness.naming import CASES, PREFIX, case_id, file_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -58,6 +58,13 @@ class IndexedCase:
 def indexed_cases(folder: Path = CASES) -> tuple[IndexedCase, ...]:
     """Every case below ``folder``, by file and line. SyntaxError where a file is no Python."""
     return tuple(case for file in sorted(folder.glob(f"*/{PREFIX}*.py")) for case in _cases_of(file))
+
+
+def is_indexed(identifier: str, folder: Path = CASES) -> bool:
+    """Whether there is a case with this id, without variant; reads the one file that would hold it."""
+    file = folder / file_of(identifier)
+    # An id is typed by hand: one that leads out of the folder leads to no case.
+    return file.parent.parent == folder and file.is_file() and any(case.id == identifier for case in _cases_of(file))
 
 
 def checks_by_requirement(cases: Iterable[IndexedCase]) -> dict[str, tuple[str, ...]]:

@@ -29,8 +29,8 @@ class RunOptions:
     """the module whose namespace is used instead of the target's own"""
     profile: str | None = None
     """documentation version such as ``3.12`` or ``3.13.3``; None stands for the running interpreter's"""
-    output: Path = DEFAULT_OUTPUT
-    """folder that receives report.json and what is rendered from it"""
+    output: Path | None = None
+    """folder that receives report.json and what is rendered from it; None writes nothing"""
     workers: int | None = None
     """worker processes; 0 runs the cases without any, None with as many as keep the machine busy"""
     retries: int = 0

@@ -17,7 +17,8 @@ import conformance
 import conformance.session
 from conformance.catalogue import Area, load
 from conformance.cli import main
-from conformance.harness.options import RunOptions
+from conformance.harness.options import DEFAULT_OUTPUT, RunOptions
+from conformance.selftest.running import SUITES
 from conformance.target import KNOWN, TargetError
 from reports import store
 from reports.terminal import Progress, make_console
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 START = 30.0
 
 REPORTS = Path(conformance.__path__[0]).parent / "fixtures" / "reports"
+
+BROKEN = "eventloop/small::the_exception_handler_can_be_set"
+"""The case of the small suite that sets off a faulty loop."""
 
 CASE = "eventloop/callbacks::callbacks_run_in_the_order_they_were_scheduled"
 
@@ -243,8 +247,25 @@ def test_what_a_run_refuses_is_its_sentence(
 
 def test_a_run_without_arguments_tests_refloop(command: Command, asked: list[RunOptions], tmp_path: Path) -> None:
     assert command("run")[0] == 1
-    assert asked == [RunOptions()]
+    assert asked == [RunOptions(output=DEFAULT_OUTPUT)]
     assert (tmp_path / "conformance-report").is_dir()
+
+
+def test_repeating_a_case_leaves_the_report_of_the_whole_run_alone(
+    command: Command, asked: list[RunOptions], tmp_path: Path
+) -> None:
+    command("run", "--case", CASE)
+    assert asked == [RunOptions(cases=(CASE,))]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_case_that_is_repeated_is_shown_with_its_story(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = RunOptions(target="fixtures.faulty.exits:with_system_exit", cases=(BROKEN,), suite=SUITES / "small")
+    assert conformance.session.run_and_report(asked) == 1
+    shown = capsys.readouterr().out
+    assert "SystemExit came out of the case" in shown
+    assert "fixtures/faulty/exits.py" in shown
+    assert "index.html" not in shown
 
 
 def test_a_run_gets_every_option(command: Command, asked: list[RunOptions], tmp_path: Path) -> None:
