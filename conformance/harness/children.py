@@ -9,7 +9,9 @@ from pathlib import Path
 
 from conformance.harness.naming import ROOT
 
-UNWANTED_VARIABLES = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTHONASYNCIODEBUG", "PYTEST_XDIST_WORKER")
+UNWANTED_VARIABLES = (
+    "PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_XDIST_WORKER", "PYTHONASYNCIODEBUG", "PYTHONOPTIMIZE",
+)  # fmt: skip
 
 
 def environment() -> dict[str, str]:

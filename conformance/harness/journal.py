@@ -2,7 +2,7 @@
 
 Nothing that was measured is lost when the pytest process dies: the run reads the lines that are there. Events:
 
-``{"event": "started", "node": nodeid}`` · ``{"event": "finished", "node": nodeid, …outcome…}`` ·
+``{"event": "started", "node": nodeid, "worker": id}`` · ``{"event": "finished", "node": nodeid, …outcome…}`` ·
 ``{"event": "died", "node": nodeid, "worker": id, "status": exit status}`` ·
 ``{"event": "forked", "pid": process id}`` · ``{"event": "done"}``
 """
@@ -27,8 +27,9 @@ class JournalWriter:
     processes may write to one journal, because each line is appended in one piece.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, worker: str = "") -> None:
         self._path = path
+        self._worker = worker
 
     def write(self, event: str, **fields: object) -> None:
         """Add one line and hand it to the kernel."""
@@ -40,7 +41,7 @@ class JournalWriter:
             os.close(journal)
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        self.write("started", node=nodeid)
+        self.write("started", node=nodeid, worker=self._worker)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         outcome = getattr(report, "conformance", None)

@@ -139,7 +139,8 @@ class Judge:
     def _judge(self, case: Collected) -> CaseResult:
         executions = self._executions[case.id]
         verdict = verdict_of(executions)
-        decisive = next((one for one in executions if attempt_of(one).verdict in DEVIATIONS), executions[-1])
+        deviating = [one for one in executions if attempt_of(one).verdict in DEVIATIONS]
+        decisive = next((one for one in deviating if one.decides), deviating[0] if deviating else executions[-1])
         attempt = attempt_of(decisive)
         outcome, death = decisive.outcome or {}, decisive.death
         control = self._control.get(case.id)
@@ -295,7 +296,11 @@ def attempt_of(execution: Execution) -> Attempt:
 
 def verdict_of(executions: Iterable[Execution]) -> Verdict:
     """The verdict over all attempts: passing some of the time is ``flaky``, never ``pass``."""
-    verdicts = [attempt_of(one).verdict for one in executions]
+    attempts = list(executions)
+    for one in attempts:
+        if one.decides:
+            return attempt_of(one).verdict
+    verdicts = [attempt_of(one).verdict for one in attempts]
     deviating = [verdict for verdict in verdicts if verdict in DEVIATIONS]
     if not deviating:
         return verdicts[-1]

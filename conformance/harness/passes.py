@@ -8,6 +8,7 @@ workers, and where no process can be forked, each round is a pytest process of i
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import signal
@@ -26,8 +27,10 @@ from conformance.harness.naming import CASES, ROOT, case_id
 from conformance.harness.narrowing import places_of
 from conformance.harness.options import usable_cpus
 from conformance.harness.selection import COLLECTED, ONLY, RULES
-from conformance.harness.serving import Request
+from conformance.harness.serving import LAST_WORDS, Request
 from conformance.harness.warm import CAN_FORK, WarmProcess
+from conformance.harness.worker import BROKE
+from reports.model import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -85,6 +88,8 @@ class Execution:
     outcome: dict[str, Any] | None
     death: Death | None
     seconds: float
+    decides: bool = False
+    """whether it stands, whatever other attempts say"""
 
 
 @mutable
@@ -150,34 +155,42 @@ def run_pass(
     result = PassResult()
     plan.folder.mkdir(parents=True, exist_ok=True)
     only: Sequence[str] | None = plan.only
-    round_number = 0
-    while True:
-        folder = plan.folder / f"round-{round_number}"
+    suspects: tuple[str, ...] = ()
+    for number in itertools.count():
+        folder = plan.folder / f"round-{number}"
         folder.mkdir()
-        if only is not None:
-            (folder / ONLY).write_text(json.dumps(list(only)), encoding="utf-8")
+        alone, chosen = bool(suspects), suspects[:1] or only
+        if chosen is not None:
+            (folder / ONLY).write_text(json.dumps(list(chosen)), encoding="utf-8")
         before = len(result.executions)
+        follower = _Round(plan, folder, chosen, result, started, finished, counted, alone=alone)
         try:
-            _Round(plan, folder, only, result, started, finished, counted).follow()
+            follower.follow()
         except (Interrupted, KeyboardInterrupt):
             result.cut = "interrupted"
             return result
+        suspects = (*suspects[1:], *follower.suspects)
         left = [identifier for identifier in result.collected if identifier not in result.executions]
         if not left:
-            if not result.collected:
-                result.log = _tail(folder / "log")
-            return result
-        if len(result.executions) == before:
+            break
+        if len(result.executions) == before and not suspects:
             result.log = _tail(folder / "log")
             last = result.log.rpartition("\n")[2]
             result.cut = f"pytest ended before {len(left)} of {len(result.collected)} cases had a verdict: {last}"
             return result
         only = left
-        round_number += 1
+    if not result.collected:
+        result.log = _tail(folder / "log")
+    return result
 
 
 class _Round:
-    """One pytest process, followed to its end."""
+    """A part of a pass, followed to its end.
+
+    Where more breaks than the worker that runs a case - the warm process dies, or pytest itself fails in the worker -
+    the case may be as innocent as those that ran beside or before it. All of them are ``suspects`` then, and each runs
+    once more in a round of its own, ``alone``. What breaks there is its own doing.
+    """
 
     def __init__(
         self,
@@ -188,6 +201,8 @@ class _Round:
         started: Callable[[str], None],
         finished: Callable[[Execution, Collected], None],
         counted: Callable[[int], None],
+        *,
+        alone: bool,
     ) -> None:
         self._plan = plan
         self._folder = folder
@@ -196,7 +211,11 @@ class _Round:
         self._started = started
         self._finished = finished
         self._counted = counted
+        self._alone = alone
         self._began: dict[str, float] = {}
+        self._recent: dict[str, tuple[str, ...]] = {}
+        """worker → the last two cases that it began"""
+        self.suspects: dict[str, None] = {}
 
     def follow(self) -> None:
         if self._plan.forks:
@@ -213,7 +232,8 @@ class _Round:
             warm.start(line, places, environment(), self._folder)
         # It collects while the rules are found out.
         plan.rules().write(self._folder / RULES)
-        Request(plan.target, plan.api, plan.profile, plan.workers, plan.areas, plan.pages).write(self._folder)
+        workers = 1 if self._alone else plan.workers
+        Request(plan.target, plan.api, plan.profile, workers, plan.areas, plan.pages).write(self._folder)
         reader = JournalReader(self._folder / "journal")
         is_over = False
         try:
@@ -225,6 +245,18 @@ class _Round:
                 warm.forget_workers()
             else:
                 warm.end()
+        if not is_over:
+            self._suspect()
+
+    def _suspect(self) -> None:
+        """The warm process ended: the cases that its workers were at, or had just left, are to be tried alone."""
+        for identifier in dict.fromkeys(case_id(node) for nodes in self._recent.values() for node in nodes):
+            if self._alone:
+                message = "the process that watches over the workers ended or hung when this case ran"
+                self._refuse(identifier, message, Verdict.CRASH)
+            else:
+                self._result.executions.pop(identifier, None)
+                self.suspects[identifier] = None
 
     def _follow_own(self) -> None:
         """Run the round in a pytest process of its own."""
@@ -239,14 +271,31 @@ class _Round:
                 env=environment(),
                 start_new_session=True,
             )
+        overdue = False
+
+        def is_in_time() -> bool:
+            # The process watches over its case itself; one that is stopped, or whose watch is made to fail, does not.
+            nonlocal overdue
+            overdue = plan.workers == 0 and self._is_overdue()
+            return not overdue and process.poll() is None
+
         try:
             plan.rules().write(self._folder / RULES)
-            self._watch(lambda: process.poll() is None, reader)
+            self._watch(is_in_time, reader)
         finally:
             _end(process)
             reader.close()
-        if not plan.workers:
-            self._bury("main", process.returncode)
+        if plan.workers == 0:
+            self._bury("main", process.returncode, overdue=overdue)
+
+    def _is_overdue(self) -> bool:
+        """Whether the case that runs goes on although its own watch should have ended it."""
+        if not self._began:
+            return False
+        node = next(reversed(self._began))
+        if case_id(node) in self._result.executions:
+            return False
+        return time.monotonic() - self._began[node] > self._budget_of(node) + LAST_WORDS
 
     def _watch(self, is_alive: Callable[[], bool], reader: JournalReader) -> bool:
         """Follow the journal; whether the warm process says that the round is over."""
@@ -296,17 +345,39 @@ class _Round:
         node = event["node"]
         if event["event"] == "started":
             self._began[node] = time.monotonic()
+            self._recent[event["worker"]] = (*self._recent.get(event["worker"], ())[-1:], node)
             self._started(case_id(node))
         elif event["event"] == "finished":
             self._settle(node, outcome=event)
+        elif event["event"] == "copied":
+            self._refuse_copy(node)
         elif event["event"] == "died":
             self._bury(event["worker"], event["status"], overdue=event.get("overdue", False))
 
     def _bury(self, worker: str, status: int | None, *, overdue: bool = False) -> None:
         """A worker died: the case whose place it left behind gets the verdict; a case it only had waiting gets none."""
         death = examine(self._folder, worker, status, self._budget_of, overdue=overdue)
-        if death.node:
+        if not death.node:
+            return
+        if status == BROKE and not self._alone:
+            self.suspects[case_id(death.node)] = None
+        else:
             self._settle(death.node, death=death)
+
+    def _refuse_copy(self, node: str) -> None:
+        """A copy of a worker came back from the case; the original may have come back as well, with any verdict."""
+        message = "the process was forked, and the copy came back from the case as if it were the process itself"
+        self._refuse(case_id(node), message, Verdict.FAIL)
+
+    def _refuse(self, identifier: str, message: str, verdict: Verdict) -> None:
+        """Give the case a verdict that stands whatever it said itself."""
+        case = self._result.collected.get(identifier)
+        if case is None:
+            return
+        outcome: dict[str, Any] = {"verdict": verdict.value, "message": message, "findings": []}
+        execution = Execution(identifier, outcome, None, 0.0, decides=True)
+        self._result.executions[identifier] = execution
+        self._finished(execution, case)
 
     def _budget_of(self, node: str) -> float:
         case = self._result.collected.get(case_id(node)) if node else None

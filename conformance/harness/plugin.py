@@ -114,6 +114,7 @@ class CaseRunner:
         self._isolated = serves or run is not None or worker is not None
         """whether this process is the run's own, so that it may be limited, cleaned and ended"""
         self._inside: dict[Path, bool] = {}
+        self._process, self._parent = os.getpid(), os.getppid()
         self._watch: Watch | None = None
         self._hygiene: Hygiene | None = None
         self._selection: Selection | None = None
@@ -144,6 +145,7 @@ class CaseRunner:
     def begin(self, run: Path, worker: str, selection: Selection) -> None:
         """Run cases from now on, in this process, which was forked for it: ``run`` is the folder of the pass."""
         self._run, self._worker, self._selection = run, worker, selection
+        self._process, self._parent = os.getpid(), os.getppid()
         self._prepare()
 
     def _prepare(self) -> None:
@@ -169,11 +171,12 @@ class CaseRunner:
             return (yield)
         self._watch.begin(item.nodeid, budget_of(item, self.budget))
         self._state = item.stash[CASE_STATE] = CaseState()
-        try:
-            return (yield)
-        finally:
-            self._watch.end()
-            self._state = None
+        # Where pytest itself breaks, the process ends and the case remains as its place.
+        done = yield
+        self._leave_if_astray(item)
+        self._watch.end()
+        self._state = None
+        return done
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
@@ -207,7 +210,22 @@ class CaseRunner:
             if not self._isolated:
                 raise
             raise Escaped(f"{type(error).__name__} came out of the case") from error
+        finally:
+            self._leave_if_astray(pyfuncitem)
         return True
+
+    def _leave_if_astray(self, item: pytest.Item) -> None:
+        """End a process that came back from a case and is not, or not any longer, the worker that began it.
+
+        What a copy of the worker went on to say would count twice. A worker whose warm process is gone leaves its case
+        as its place: one that runs beside it, or itself, has killed what watches over them.
+        """
+        if os.getpid() != self._process:
+            if self._run is not None:
+                JournalWriter(self._run / "journal").write("copied", node=item.nodeid)
+            os._exit(0)
+        if self._serves and os.getppid() != self._parent:
+            os._exit(0)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None]:

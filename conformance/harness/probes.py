@@ -197,6 +197,7 @@ def ask(feature: str, loop: Any) -> tuple[bool, str]:
 def main(arguments: list[str], out: TextIO) -> None:
     """Check the factory and run every probe that is not known yet; one JSON line each to ``out``, as it happens."""
     spec, namespace, *known = arguments
+    process = os.getpid()
     make_current_folder_importable()
     start_clean()
 
@@ -230,6 +231,9 @@ def main(arguments: list[str], out: TextIO) -> None:
                 loop.close()
         except BaseException:
             supported, reason = True, ""
+        if os.getpid() != process:
+            # A loop that forks: the copy has nothing to say.
+            os._exit(1)
         tell(feature=feature, supported=supported, reason=reason)
     tell(done=True)
     # Loops have been seen to hang or crash at interpreter exit; everything is said.

@@ -77,7 +77,7 @@ def work(name: str, assignment: Assignment, config: pytest.Config, runner: CaseR
         option.target, option.api, option.profile = assignment.target, assignment.api, assignment.profile
         separate_output(config)
         runner.begin(assignment.folder, name, assignment.selection)
-        config.pluginmanager.register(JournalWriter(assignment.folder / "journal"), "conformance-journal")
+        config.pluginmanager.register(JournalWriter(assignment.folder / "journal", name), "conformance-journal")
         while (number := assignment.tickets.take()) is not None:
             item = assignment.order[number]
             # Without a next item all of it is torn down again, which costs less than to know what comes next.
