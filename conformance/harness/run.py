@@ -21,6 +21,7 @@ from conformance.catalogue import load, profile_version
 from conformance.harness.containment import BUDGET
 from conformance.harness.environment import platform_info, python_info
 from conformance.harness.judgement import CONTROL, Judge
+from conformance.harness.orphans import adopt, children, end_all_but
 from conformance.harness.passes import Execution, Interrupted, PassPlan, PassResult, run_pass
 from conformance.harness.probing import answers
 from conformance.harness.selection import Rules
@@ -84,6 +85,8 @@ def run(options: RunOptions, watcher: Watcher) -> Report:
     profile = profile_version(options.profile or target.profile)
     with tempfile.TemporaryDirectory(prefix="asyncio-conformance-") as folder, _termination_interrupts():
         workshop = _Workshop(options, target, Path(folder), watcher)
+        elders = children()
+        adopt()
         cut = ""
         try:
             workshop.work()
@@ -91,6 +94,8 @@ def run(options: RunOptions, watcher: Watcher) -> Report:
             cut = "interrupted"
         finally:
             workshop.warm.end()
+            end_all_but(elders)
+            adopt(wanted=False)
         cut = cut or workshop.cut
         judge = workshop.judge
         return judge.report(

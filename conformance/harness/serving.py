@@ -27,6 +27,7 @@ from attrs import asdict, define, frozen
 from conformance.harness.containment import STACKS_WANTED
 from conformance.harness.crew import Crew
 from conformance.harness.journal import JournalWriter
+from conformance.harness.orphans import adopt, children, end_all_but
 from conformance.harness.selection import Selection, budget_of, tell_collected
 from conformance.harness.worker import Assignment, Tickets, work
 
@@ -116,8 +117,10 @@ class Server:
         gc.disable()
         if hasattr(gc, "freeze"):
             gc.freeze()
+        adopt()
         while (folder := self._control.line()) is not None:
             _Pass(Path(folder), session, self._control, self._runner).follow()
+        end_all_but(())
         return True
 
 
@@ -154,6 +157,8 @@ class _Pass:
         )
         self._journal = JournalWriter(folder / "journal")
         self._crew = Crew(request.workers)
+        self._elders = children()
+        """what was there before the pass, such as the process that probes"""
         self._workers: list[_Worker] = []
         self._forked = 0
         self._barren = 0
@@ -172,6 +177,7 @@ class _Pass:
                 end_group(worker.pid)
                 with contextlib.suppress(ChildProcessError):
                     os.waitpid(worker.pid, 0)
+            end_all_but(self._elders)
         self._journal.write("done")
 
     def _fill(self) -> bool:
@@ -225,6 +231,8 @@ class _Pass:
     def _bury(self, worker: _Worker, status: int) -> None:
         """Tell of a worker that died; one that took its last case and ended is not worth a word."""
         end_group(worker.pid)
+        # Its successor is to find the machine as it found it: no port, no processor taken by what it left.
+        end_all_but(self._elders | {one.pid for one in self._workers})
         node = read_place(worker)
         if node or status != 0:
             self._barren += 1

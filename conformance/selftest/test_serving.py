@@ -139,19 +139,25 @@ class Dies(Unwatched):
         if "exception_handler" in case:
             (warm,) = children_of(os.getpid())
             print(warm, *children_of(warm), flush=True)
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), NUMBER)
 
-run_suite("small", "fixtures.faulty.hangs:in_a_select_that_never_returns", workers=2, watcher=Dies())
+try:
+    run_suite("small", "fixtures.faulty.hangs:in_a_select_that_never_returns", workers=2, watcher=Dies())
+finally:
+    print("reported", flush=True)
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
-def test_a_run_that_is_killed_takes_its_processes_along() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED_RUN], cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=GENEROUS, check=False
-    )
-    assert done.returncode == -signal.SIGKILL
-    pids = [int(word) for word in done.stdout.split()]
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_run_that_is_killed_takes_its_processes_along(number: signal.Signals) -> None:
+    program = KILLED_RUN.replace("NUMBER", str(int(number)))
+    line = [sys.executable, "-c", program]
+    done = subprocess.run(line, cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=GENEROUS, check=False)
+    words = done.stdout.split()
+    assert done.returncode == (-signal.SIGKILL if number == signal.SIGKILL else 0)
+    assert ("reported" in words) == (number != signal.SIGKILL)
+    pids = [int(word) for word in words if word.isdigit()]
     assert len(pids) > 1
     deadline = time.monotonic() + GENEROUS
     while not all(map(is_gone, pids)):
