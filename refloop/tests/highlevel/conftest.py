@@ -64,14 +64,6 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", line)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _collect_quickly() -> None:
-    """Let the collections after each test look at what the tests made, not at pytest itself."""
-    gc.collect()
-    if hasattr(gc, "freeze"):
-        gc.freeze()
-
-
 @pytest.fixture(params=list(WORLDS))
 def world(request: pytest.FixtureRequest) -> str:
     """The name of the world."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import refloop
-from refloop.tests.io.carriers import CARRIERS, Carrier
+from refloop.tests.io.carriers import CARRIERS, Carrier, Clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -46,13 +46,6 @@ def pytest_configure(config: pytest.Config) -> None:
         "requirement(*ids): what a case checks",
     ):
         config.addinivalue_line("markers", line)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _collect_quickly() -> None:
-    """Let the collections after each test look at what the tests made, not at pytest itself."""
-    gc.collect()
-    gc.freeze()
 
 
 @pytest.fixture(params=list(MAKERS))
@@ -105,6 +98,12 @@ def loop(maker: str, request: pytest.FixtureRequest, reported: list[dict[str, An
     gc.collect()
     left = {fd: what for fd, what in open_descriptors().items() if before.get(fd) != what}
     assert not left, "descriptors left behind"
+
+
+@pytest.fixture
+def clock(loop: Any) -> Clock:
+    """The loop's clock, in the test's hands."""
+    return Clock(loop)
 
 
 @pytest.fixture(params=list(CARRIERS))

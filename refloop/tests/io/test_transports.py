@@ -7,6 +7,7 @@ import contextvars
 import gc
 import socket
 from array import array
+from functools import cache
 from typing import Any
 
 import pytest
@@ -141,17 +142,24 @@ async def test_tcp_sends_without_delay(carrier: Carrier, maker: str) -> None:
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
-@pytest.mark.asyncio_differs("cuts views of wider items by items and not by bytes, and refuses those with gaps")
-@pytest.mark.parametrize("shape", ["words", "rows", "gaps"])
-async def test_a_view_is_written_byte_by_byte_whatever_its_items_are(carrier: Carrier, shape: str) -> None:
-    transport, _, peer = await carrier.connect()
+@cache
+def view_and_bytes(shape: str) -> tuple[memoryview, bytes | memoryview, bytes]:
+    """Return a large view, what to write after it, and the bytes of both, which take longer to get than to send."""
     data = memoryview(bytes(range(256)) * (LARGE // 256))
     view = (
         data.cast("I") if shape == "words" else data.cast("B", (len(data) // 64, 64)) if shape == "rows" else data[::2]
     )
+    last = view[:1] if shape != "rows" else b"end!"
+    return view, last, view.tobytes() + bytes(last)
+
+
+@pytest.mark.asyncio_differs("cuts views of wider items by items and not by bytes, and refuses those with gaps")
+@pytest.mark.parametrize("shape", ["words", "rows", "gaps"])
+async def test_a_view_is_written_byte_by_byte_whatever_its_items_are(carrier: Carrier, shape: str) -> None:
+    transport, _, peer = await carrier.connect()
+    view, last, expected = view_and_bytes(shape)
     transport.write(view)
-    transport.write(view[:1] if shape != "rows" else b"end!")
-    expected = view.tobytes() + (view[:1].tobytes() if shape != "rows" else b"end!")
+    transport.write(last)
     assert await peer.read(len(expected)) == expected
 
 

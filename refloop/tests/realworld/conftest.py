@@ -35,13 +35,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.realworld)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _collect_quickly() -> None:
-    """Let the collections around each test look at what the tests made, not at the libraries."""
-    gc.collect()
-    gc.freeze()
-
-
 @pytest.fixture(params=list(MAKERS))
 def loop_factory(request: pytest.FixtureRequest) -> Callable[[], Any]:
     """The maker of the loop that the test runs on."""

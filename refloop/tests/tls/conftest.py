@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from refloop.tests.io.conftest import (  # noqa: F401 - fixtures and hooks for this folder
-    _collect_quickly,
+    clock,
     loop,
     maker,
     pytest_configure,

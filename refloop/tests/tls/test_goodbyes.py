@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import time
 from typing import Any
 
 import pytest
 
-from refloop.tests.io.carriers import BufferedRecorder, Recorder, turns, until
+from refloop.tests.io.carriers import BufferedRecorder, Clock, Recorder, turns, until
 from refloop.tests.tls.carriers import NAME, MemoryTLS, TLSCarrier, client_context, noting, server_context, shake
 
 requirement = pytest.mark.requirement
@@ -108,7 +107,9 @@ async def test_a_peer_that_closes_without_a_goodbye_ends_the_stream_all_the_same
 
 @requirement("BaseTransport.close/flushes-buffer-first")
 @pytest.mark.asyncio_differs("gives a peer up that is slower than the whole shutdown may take")
-async def test_a_slow_peer_gets_everything_as_long_as_it_goes_on_reading(loop: Any, carrier: TLSCarrier) -> None:
+async def test_a_slow_peer_gets_everything_as_long_as_it_goes_on_reading(
+    loop: Any, clock: Clock, carrier: TLSCarrier
+) -> None:
     carrier.keywords = {"ssl_shutdown_timeout": 2.0}
     transport, protocol, peer = await carrier.connect()
     # The transport has to see the peer read: large buffers would empty and fill in few, long steps.
@@ -119,12 +120,12 @@ async def test_a_slow_peer_gets_everything_as_long_as_it_goes_on_reading(loop: A
 
     def read_slowly() -> int:
         received = 0
+        # Twice the time allowed in all; in what the buffers hold, and the transport cannot see read, a fraction of it.
         pause = 4.0 / (LARGE / 100_000)
         while data := peer.sock.recv(16_384):
             received += len(data)
             if received % 100_000 < 16_384:
-                # Not to synchronise: slowness is what is checked, and twice the time allowed is needed for it.
-                time.sleep(pause)
+                clock.move(pause)
         peer.say_goodbye()
         return received
 
