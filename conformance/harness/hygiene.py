@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from conformance.harness.state import ProcessState
+from conformance.harness.surroundings import data_size, is_crowded
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -69,7 +70,10 @@ class Hygiene:
         self._leaks = 0
         self._before: Snapshot | None = None
         self._untidy = False
-        self._open = descriptors()
+        self._open = self._at_first = descriptors()
+        self._data_at_first = data_size()
+        self.is_spent = False
+        """whether the next case should get another process: this one lacks what innocent cases need"""
         self._unraisable: list[str] = []
         self.errors = ErrorLog()
         logging.getLogger("asyncio").addHandler(self.errors)
@@ -100,7 +104,8 @@ class Hygiene:
             return []
         self._untidy = not judge
         collect()
-        findings = [Finding("process-state", text) for text in self._state.restore()]
+        changed, spent = self._state.restore()
+        findings = [Finding("process-state", text) for text in changed]
         findings += [Finding("unraisable", text) for text in self._unraisable]
         findings += [Finding("exception-handler", text) for text in self.errors.messages]
         findings += [
@@ -109,6 +114,7 @@ class Hygiene:
             if issubclass(warning.category, ResourceWarning)
         ]
         findings += self._leftovers(before)
+        self.is_spent = spent or is_crowded(len(self._open) - len(self._at_first), self._data_at_first)
         before.caught.__exit__(None, None, None)
         if judge:
             keep_out_of_sight()

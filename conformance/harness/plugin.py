@@ -176,7 +176,15 @@ class CaseRunner:
         self._leave_if_astray(item)
         self._watch.end()
         self._state = None
+        if self.is_spent and self._isolated and not self._serves:
+            # Everything is said; the run goes on with a fresh process.
+            os._exit(0)
         return done
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether this process lacks what innocent cases need."""
+        return self._hygiene is not None and self._hygiene.is_spent
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:

@@ -18,6 +18,8 @@ from typing import Any
 
 from attrs import frozen
 
+from conformance.harness.surroundings import Surroundings
+
 # Nobody can handle the first two; `faulthandler` owns the next five below Python's view, and readline the last.
 NOT_OURS = ("SIGKILL", "SIGSTOP", "SIGSEGV", "SIGFPE", "SIGABRT", "SIGBUS", "SIGILL", "SIGWINCH")
 SIGNALS = tuple(sorted(signal.valid_signals() - {getattr(signal, name, None) for name in NOT_OURS}))
@@ -32,18 +34,22 @@ OURS = sum(1 << (number - 1) for number in SIGNALS)
 """The signals a program may handle, as the kernel's bit mask: the C library keeps some for itself."""
 
 
-def caught_signals() -> list[int]:
-    """The kernel's view of blocked, ignored and caught signals: a handler installed in C shows here, not in Python."""
+def kernel_status() -> bytes:
+    """What the kernel says of this process; empty where it does not."""
     # Read as bare as can be: this happens after every case.
     try:
         status = os.open(STATUS, os.O_RDONLY)
     except OSError:
-        return []
+        return b""
     try:
-        text = os.read(status, STATUS_SIZE)
+        return os.read(status, STATUS_SIZE)
     finally:
         os.close(status)
-    return [int(mask, 16) & OURS for mask in MASKS.findall(text)]
+
+
+def caught_signals(status: bytes) -> list[int]:
+    """The kernel's view of blocked, ignored and caught signals: a handler installed in C shows here, not in Python."""
+    return [int(mask, 16) & OURS for mask in MASKS.findall(status)]
 
 
 def differing_signals(now: list[int], before: list[int]) -> set[int]:
@@ -68,13 +74,15 @@ class ProcessState:
     origin_depth: int
     folder: str
     environment: dict[str, str]
+    surroundings: Surroundings
 
     @classmethod
     def now(cls) -> ProcessState:
         """Take the snapshot."""
+        status = kernel_status()
         return cls(
             handlers={number: getsignal(number) for number in SIGNALS},
-            kernel=caught_signals(),
+            kernel=caught_signals(status),
             policy=_policy(),
             excepthook=sys.excepthook,
             unraisablehook=sys.unraisablehook,
@@ -83,11 +91,14 @@ class ProcessState:
             origin_depth=sys.get_coroutine_origin_tracking_depth(),
             folder=_folder(),
             environment=_environment(),
+            surroundings=Surroundings.now(status),
         )
 
-    def restore(self) -> list[str]:
-        """Put everything back; say in a sentence each what had been changed."""
-        changed = [*self._restore_signals(), *self._restore_asyncio()]
+    def restore(self) -> tuple[list[str], bool]:
+        """Put everything back; say in a sentence each what had been changed, and whether something cannot be."""
+        status = kernel_status()
+        changed, spent = self.surroundings.restore(status)
+        changed += [*self._restore_signals(status), *self._restore_asyncio()]
         if sys.get_asyncgen_hooks() != self.asyncgen_hooks:
             sys.set_asyncgen_hooks(*self.asyncgen_hooks)
             changed.append("the hooks for asynchronous generators stayed installed")
@@ -103,20 +114,23 @@ class ProcessState:
                 setattr(owner, name, value)
                 changed.append(f"{owner.__name__}.{name} stayed replaced")
         if _folder() != self.folder:
-            os.chdir(self.folder)
             changed.append("the working folder stayed changed")
+            try:
+                os.chdir(self.folder)
+            except OSError:
+                spent = True
         if (environment := _environment()) != self.environment:
             for name in environment.keys() - self.environment.keys():
                 del os.environ[name]
             os.environ.update(self.environment)
             changed.append("the environment stayed changed")
-        return changed
+        return changed, spent
 
-    def _restore_signals(self) -> list[str]:
+    def _restore_signals(self, status: bytes) -> list[str]:
         if threading.current_thread() is not threading.main_thread():
             return []
         changed = {number for number, handler in self.handlers.items() if getsignal(number) is not handler}
-        below = differing_signals(caught_signals(), self.kernel) - changed
+        below = differing_signals(caught_signals(status), self.kernel) - changed
         for number in changed | below:
             handler = self.handlers[number]
             with contextlib.suppress(OSError, ValueError, TypeError):
@@ -125,7 +139,7 @@ class ProcessState:
             if hasattr(signal, "pthread_sigmask"):
                 signal.pthread_sigmask(signal.SIG_SETMASK, ())
             # What a C library installed before the snapshot cannot be put back from here; from now on it is as it is.
-            self.kernel[:] = caught_signals()
+            self.kernel[:] = caught_signals(kernel_status())
         sentences = [f"the handler of {signal.Signals(number).name} stayed replaced" for number in sorted(changed)]
         sentences += [
             f"the handling of {signal.Signals(number).name} stayed changed, below Python's view"
@@ -172,4 +186,5 @@ def _folder() -> str:
     try:
         return os.getcwd()  # noqa: PTH109 - a path costs more, after every case
     except OSError:
-        return "/"
+        # It was deleted.
+        return ""

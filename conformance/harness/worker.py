@@ -78,7 +78,7 @@ def work(name: str, assignment: Assignment, config: pytest.Config, runner: CaseR
         separate_output(config)
         runner.begin(assignment.folder, name, assignment.selection)
         config.pluginmanager.register(JournalWriter(assignment.folder / "journal", name), "conformance-journal")
-        while (number := assignment.tickets.take()) is not None:
+        while not runner.is_spent and (number := assignment.tickets.take()) is not None:
             item = assignment.order[number]
             # Without a next item all of it is torn down again, which costs less than to know what comes next.
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)

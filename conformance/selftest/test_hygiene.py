@@ -29,6 +29,11 @@ LEAKS = {
     "meddles:with_the_policy": {"process-state": "the event loop policy stayed replaced"},
     "meddles:with_the_folder": {"process-state": "the working folder stayed changed"},
     "meddles:with_the_environment": {"process-state": "the environment stayed changed"},
+    "meddles:with_the_umask": {"process-state": "the umask stayed changed"},
+    "meddles:with_a_limit": {"process-state": "the limit RLIMIT_FSIZE stayed changed"},
+    "meddles:with_the_library": {"process-state": "asyncio.Queue stayed replaced"},
+    "meddles:with_a_folder_that_it_deletes": {"process-state": "the working folder stayed changed"},
+    "leaks:so_many_descriptors_that_they_run_out": {"descriptors": "open descriptors: "},
     "meddles:with_hooks": {"process-state": "sys.excepthook stayed replaced"},
 }
 

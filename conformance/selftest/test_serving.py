@@ -129,6 +129,30 @@ def test_a_worker_that_is_stopped_costs_the_case_it_runs() -> None:
     )
 
 
+class CountsWorkers(Unwatched):
+    """Notes every process that is seen to run cases."""
+
+    def __init__(self) -> None:
+        self.seen: set[int] = set()
+
+    def started(self, case: str) -> None:
+        assert case
+        for warm in children_of(os.getpid()):
+            self.seen |= children_of(warm)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
+def test_a_worker_that_holds_too_much_gives_way_to_a_fresh_one() -> None:
+    # Otherwise the later cases would fail for what the earlier ones left.
+    watcher = CountsWorkers()
+    report = run_suite(
+        "small", "fixtures.faulty.leaks:so_many_descriptors_that_they_run_out", workers=1, watcher=watcher
+    )
+    assert set(verdicts(report).values()) == {"pass"}
+    # One for each case; and there is the process that probed, and perhaps the next worker.
+    assert len(watcher.seen) > 4
+
+
 KILLED_RUN = """
 import os, signal
 from conformance.selftest.running import Unwatched, run_suite
