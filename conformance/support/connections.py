@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 import pytest
 
 from conformance.support.certificates import server_context, trusting_context
-from conformance.support.peers import HOST
+from conformance.support.peers import HOST, send_at_once
 from conformance.support.protocols import Recorder
 from conformance.support.threads import beside, result_of
 from conformance.support.waiting import GENEROUS, turns, until
@@ -54,6 +54,7 @@ class Remote:
         sock.settimeout(GENEROUS)
         # A window that grows while the peer reads would hold more than any case counts with: Linux goes up to 32 MiB.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, WINDOW)
+        send_at_once(sock)
         self._thread = ThreadPoolExecutor(1)
 
     async def do(self, work: Callable[[], T]) -> T:
@@ -425,6 +426,7 @@ OVER_RESETTABLE = pytest.mark.parametrize(
 def encrypted(sock: socket.socket, *, server_side: bool) -> ssl.SSLSocket:
     """Do a handshake over a blocking socket, which belongs to the result from then on."""
     sock.settimeout(GENEROUS)
+    send_at_once(sock)
     try:
         if server_side:
             return server_context().wrap_socket(sock, server_side=True)
