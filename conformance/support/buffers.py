@@ -30,7 +30,7 @@ def more_than_fits(transport: Any, peer: Remote) -> int:
     buffers that systems grow.
     """
     try:
-        _, high = transport.get_write_buffer_limits()
+        high: int = transport.get_write_buffer_limits()[1]
         # Another descriptor of the same socket: what a transport shows as its socket need not take options.
         with socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno())) as ours:
             for sock in ours, peer.sock:
