@@ -27,6 +27,8 @@ HOST = "127.0.0.1"
 HOST_6 = "::1"
 # More than the kernel buffers for a socket pair or a local connection, so that a sender has to wait for its peer.
 MORE_THAN_BUFFERED = 8 * 1024 * 1024
+# The same for `socket_pair`, whose buffers are asked to have a sixteenth of it each; Linux makes that an eighth.
+MORE_THAN_A_PAIR_HOLDS = 1024 * 1024
 CHUNK = 64 * 1024
 # Two sockets of different families are to get the same port; some other process may have one half of it.
 ATTEMPTS = 20
@@ -176,6 +178,9 @@ def socket_pair() -> Iterator[tuple[socket.socket, socket.socket]]:
     """Two connected stream sockets: the first non-blocking, for the target; the second for the case, with a timeout."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
+        for sock in ours, theirs:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, MORE_THAN_A_PAIR_HOLDS // 16)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, MORE_THAN_A_PAIR_HOLDS // 16)
         ours.setblocking(False)
         theirs.settimeout(GENEROUS)
         yield ours, theirs
