@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
 # Looks at a socket that takes nothing more, until that counts as a standstill.
-LOOKS = 50
+LOOKS = 20
 UNIX = getattr(socket, "AF_UNIX", 0)
 
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from conformance.support.connections import Carrier
 
 # Seconds that a silent peer is given.
-SHORT = 0.05
+SHORT = 0.02
 # A timer may be early by the resolution of the loop's clock.
 EARLIEST = SHORT - 0.001
 # What a TLS record of the handshake begins with.

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 BOTH_SIDES = pytest.mark.parametrize("streams", ["tcp", "unix", "tcp-server", "unix-server"], indirect=True)
 SERVERS = pytest.mark.parametrize("streams", SERVED_KINDS[:2], indirect=True)
 # Until a peer that never answers is given up.
-SOON = 0.05
+SOON = 0.02
 # Documented, in seconds.
 HANDSHAKE_TIMEOUT = 60.0
 SHUTDOWN_TIMEOUT = 30.0
