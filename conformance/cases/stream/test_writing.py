@@ -90,7 +90,7 @@ async def test_writelines_sends_within_the_call_what_can_be_sent(streams: Stream
 @requirement("StreamWriter.write/not-flow-controlled")
 async def test_any_amount_is_written_without_waiting(streams: StreamMaker) -> None:
     _, writer, peer = await streams.connect()
-    much = b"x" * more_than_fits(writer.transport, peer)
+    much = b"x" * 3 * more_than_fits(writer.transport, peer)
     for _ in range(2):
         writer.write(much)
     assert writer.transport.get_write_buffer_size() > 0
@@ -308,7 +308,7 @@ async def test_wait_closed_returns_once_all_is_flushed_and_the_socket_is_closed(
 ) -> None:
     _, writer, peer = await streams.connect()
     sock = writer.get_extra_info("socket")
-    much = more_than_fits(writer.transport, peer)
+    much = 3 * more_than_fits(writer.transport, peer)
     writer.write(b"x" * much)
     writer.close()
     waiting = [loop.create_task(writer.wait_closed()) for _ in range(2)]
