@@ -6,6 +6,7 @@ text because a run has only the installed package, the standard library and no n
 
 from __future__ import annotations
 
+import functools
 import ssl
 import tempfile
 from contextlib import contextmanager, suppress
@@ -46,11 +47,23 @@ pku/z1IkYfQBiSALBji68w71/FaPtso2UARSFlkqc6oXC+9VRFRZXYP4
 def server_context() -> ssl.SSLContext:
     """A server's context with the certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    with tempfile.TemporaryDirectory(prefix="conformance-") as folder:
-        file = Path(folder) / "both.pem"
-        file.write_text(KEY + CERTIFICATE, encoding="ascii")
+    descriptor, file = tempfile.mkstemp(prefix="conformance-", suffix=".pem")
+    try:
+        with open(descriptor, "w", encoding="ascii") as writing:  # noqa: PTH123 - a descriptor
+            writing.write(KEY + CERTIFICATE)
         context.load_cert_chain(file)
+    finally:
+        Path(file).unlink()
     return context
+
+
+@functools.cache
+def peers_context(*, server_side: bool) -> ssl.SSLContext:
+    """The same for the peers of a whole process, which leave it as it is; a client's trusts the certificate.
+
+    A target gets a fresh one each time: nothing that it does to one reaches the next case.
+    """
+    return server_context() if server_side else trusting_context()
 
 
 def over_tls(serve: Callable[[socket.socket], T]) -> Callable[[socket.socket], T | None]:
@@ -60,7 +73,8 @@ def over_tls(serve: Callable[[socket.socket], T]) -> Callable[[socket.socket], T
     """
 
     def encrypt(connection: socket.socket) -> T | None:
-        with suppress(OSError), server_context().wrap_socket(connection, server_side=True) as encrypted:
+        context = peers_context(server_side=True)
+        with suppress(OSError), context.wrap_socket(connection, server_side=True) as encrypted:
             return serve(encrypted)
         return None
 

@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 import pytest
 
-from conformance.support.certificates import server_context, trusting_context
-from conformance.support.peers import HOST
+from conformance.support.certificates import peers_context, server_context, trusting_context
+from conformance.support.peers import HOST, send_at_once
 from conformance.support.protocols import Recorder
 from conformance.support.threads import beside, result_of
 from conformance.support.waiting import GENEROUS, turns, until
@@ -54,6 +54,7 @@ class Remote:
         sock.settimeout(GENEROUS)
         # A window that grows while the peer reads would hold more than any case counts with: Linux goes up to 32 MiB.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, WINDOW)
+        send_at_once(sock)
         self._thread = ThreadPoolExecutor(1)
 
     async def do(self, work: Callable[[], T]) -> T:
@@ -149,7 +150,7 @@ class Carrier:
         self.loop: Any = loop
         self.keywords: dict[str, Any] = {}
         """what a case adds to the `options` of a connection over TLS"""
-        self._folder = tempfile.mkdtemp(prefix="conformance-")
+        self._folder: Path | None = None
         self._made: list[Connected] = []
 
     async def connect(self, factory: Callable[[], Any] = Recorder) -> Connected:
@@ -172,12 +173,18 @@ class Carrier:
         if self.family == socket.AF_INET:
             return socket.create_server((HOST, 0))
         listening = socket.socket(self.family)
-        path = Path(self._folder) / "listener"
+        path = self.folder() / "listener"
         # Of the connection before.
         path.unlink(missing_ok=True)
         listening.bind(str(path))
         listening.listen()
         return listening
+
+    def folder(self) -> Path:
+        """Where its Unix sockets are."""
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="conformance-"))
+        return self._folder
 
     def clean_up(self) -> None:
         """Close what the case has left open; no part of what is checked."""
@@ -189,7 +196,8 @@ class Carrier:
         self._made.clear()
         if not (self.loop.is_closed() or self.loop.is_running()):
             self.loop.run_until_complete(turns(self.loop, 3))
-        shutil.rmtree(self._folder)
+        if self._folder is not None:
+            shutil.rmtree(self._folder)
 
 
 class TCPClient(Carrier):
@@ -249,7 +257,7 @@ class UnixServer(TCPServer):
     resets = False
 
     async def serve(self, factory: Callable[[], Any]) -> Any:
-        return await self.loop.create_unix_server(factory, str(Path(self._folder) / "server"), **self.options())
+        return await self.loop.create_unix_server(factory, str(self.folder() / "server"), **self.options())
 
 
 class SocketPair(Carrier):
@@ -425,10 +433,10 @@ OVER_RESETTABLE = pytest.mark.parametrize(
 def encrypted(sock: socket.socket, *, server_side: bool) -> ssl.SSLSocket:
     """Do a handshake over a blocking socket, which belongs to the result from then on."""
     sock.settimeout(GENEROUS)
+    send_at_once(sock)
     try:
-        if server_side:
-            return server_context().wrap_socket(sock, server_side=True)
-        return trusting_context().wrap_socket(sock, server_hostname=NAME)
+        context = peers_context(server_side=server_side)
+        return context.wrap_socket(sock, server_side=server_side, server_hostname=None if server_side else NAME)
     except BaseException:
         sock.close()
         raise

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
 # Looks at a socket that takes nothing more, until that counts as a standstill.
-LOOKS = 50
+LOOKS = 20
 UNIX = getattr(socket, "AF_UNIX", 0)
 
 
@@ -81,7 +81,7 @@ class StreamMaker:
         self.kind = kind
         self._loop: Any = loop
         self._aio = aio
-        self._folder = tempfile.mkdtemp(prefix="conformance-")
+        self._folder = ""
         self._made: list[Streams] = []
         self._servers: list[Any] = []
 
@@ -115,7 +115,8 @@ class StreamMaker:
             server.close()
         if not (self._loop.is_closed() or self._loop.is_running()):
             self._loop.run_until_complete(turns(self._loop, 3))
-        shutil.rmtree(self._folder)
+        if self._folder:
+            shutil.rmtree(self._folder)
 
     def _tls(self) -> dict[str, Any]:
         if self.kind.serves:
@@ -123,6 +124,7 @@ class StreamMaker:
         return {"ssl": trusting_context(), "server_hostname": NAME}
 
     def _path(self) -> str:
+        self._folder = self._folder or tempfile.mkdtemp(prefix="conformance-")
         return str(Path(self._folder) / f"socket-{len(self._made)}")
 
     async def _open(self, options: dict[str, Any]) -> tuple[Any, Any, socket.socket]:

@@ -13,7 +13,7 @@ import pytest
 from conformance.support.datagrams import bound
 from conformance.support.idling import woken_by
 from conformance.support.marks import DEBUG, PLAIN, on_loops, requirement
-from conformance.support.peers import HOST, MORE_THAN_BUFFERED, read_until_eof, socket_pair
+from conformance.support.peers import HOST, MORE_THAN_A_PAIR_HOLDS, read_until_eof, socket_pair
 from conformance.support.readiness import empty, fill
 from conformance.support.waiting import GENEROUS
 
@@ -67,7 +67,7 @@ async def test_a_connection_wakes_a_loop_in_which_one_socket_accepts(loop: Any) 
 
 @requirement("loop.sock_sendall/sends-beyond-socket-buffer")
 async def test_room_wakes_a_loop_in_which_one_socket_sends(loop: Any) -> None:
-    data = bytes(MORE_THAN_BUFFERED)
+    data = bytes(MORE_THAN_A_PAIR_HOLDS)
     received: list[bytes] = []
     with socket_pair() as (ours, theirs):
 

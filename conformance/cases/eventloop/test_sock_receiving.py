@@ -11,7 +11,7 @@ import pytest
 from conformance.support.connections import RESET
 from conformance.support.datagrams import bound, nonblocking_and_plain, unix_paths
 from conformance.support.marks import DEBUG, EAGER, PLAIN, on_loops, requirement
-from conformance.support.peers import HOST, HOST_6, MORE_THAN_BUFFERED, has_ipv6, read_until_eof, socket_pair
+from conformance.support.peers import HOST, HOST_6, MORE_THAN_A_PAIR_HOLDS, has_ipv6, read_until_eof, socket_pair
 from conformance.support.waiting import turns
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ async def test_receiving_no_bytes_takes_none(loop: AbstractEventLoop) -> None:
 @on_loops(PLAIN, DEBUG)
 @requirement("loop.sock_recv/returns-received-bytes")
 async def test_a_long_stream_comes_complete_and_in_order(loop: AbstractEventLoop, aio: Any) -> None:
-    sent = bytes(range(256)) * (MORE_THAN_BUFFERED // 256 // 4)
+    sent = bytes(range(256)) * (2 * MORE_THAN_A_PAIR_HOLDS // 256)
     received = bytearray()
     with socket_pair() as (ours, theirs):
         sending = aio.ensure_future(loop.run_in_executor(None, theirs.sendall, sent))
@@ -175,13 +175,13 @@ async def test_a_cancelled_call_leaves_nothing_watching_the_socket(loop: Abstrac
 @requirement("loop.sock_recv/cancelling-frees-socket")
 async def test_a_cancelled_call_leaves_the_other_direction_alone(loop: AbstractEventLoop, aio: Any) -> None:
     with socket_pair() as (ours, theirs):
-        sending = loop.create_task(loop.sock_sendall(ours, bytes(MORE_THAN_BUFFERED)))
+        sending = loop.create_task(loop.sock_sendall(ours, bytes(MORE_THAN_A_PAIR_HOLDS)))
         await cancelled(loop, aio, loop.sock_recv(ours, 100))
         assert not sending.done()
         reading = loop.run_in_executor(None, read_until_eof, theirs)
         await sending
         ours.shutdown(socket.SHUT_WR)
-        assert len(await reading) == MORE_THAN_BUFFERED
+        assert len(await reading) == MORE_THAN_A_PAIR_HOLDS
         theirs.send(b"answer")
         assert await loop.sock_recv(ours, 100) == b"answer"
 

@@ -10,7 +10,7 @@ import pytest
 
 from conformance.support.datagrams import bound, in_thread, nonblocking_and_plain, receive, slow_peer
 from conformance.support.marks import DEBUG, EAGER, PLAIN, on_loops, requirement
-from conformance.support.peers import HOST_6, MORE_THAN_BUFFERED, has_ipv6, read_until_eof, socket_pair
+from conformance.support.peers import HOST_6, MORE_THAN_A_PAIR_HOLDS, has_ipv6, read_until_eof, socket_pair
 from conformance.support.waiting import turns
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 # Blocks that differ from their neighbours, so that one that is lost, repeated or moved is seen.
-LONG = array("I", range(MORE_THAN_BUFFERED // 4)).tobytes()
+LONG = array("I", range(MORE_THAN_A_PAIR_HOLDS // 4)).tobytes()
 
 
 @on_loops(PLAIN, DEBUG)

@@ -12,7 +12,7 @@ import pytest
 from conformance.support.marks import DEBUG, PLAIN, on_loops, requirement
 from conformance.support.peers import (
     HOST,
-    MORE_THAN_BUFFERED,
+    MORE_THAN_A_PAIR_HOLDS,
     accepting,
     read_until_eof,
     refusing_path,
@@ -81,7 +81,7 @@ async def test_sending_to_a_closed_peer_raises(loop: AbstractEventLoop, reported
     with socket_pair() as (ours, theirs):
         theirs.close()
         with pytest.raises(ConnectionError):
-            await loop.sock_sendall(ours, bytes(MORE_THAN_BUFFERED))
+            await loop.sock_sendall(ours, bytes(MORE_THAN_A_PAIR_HOLDS))
     assert reported == []
 
 
@@ -105,7 +105,7 @@ async def test_a_peer_that_closes_midway_ends_the_sending_with_an_error(
     with socket_pair() as (ours, theirs), ThreadPoolExecutor(1) as pool:
         job = pool.submit(read_a_little, theirs)
         with pytest.raises(ConnectionError):
-            await loop.sock_sendall(ours, bytes(MORE_THAN_BUFFERED))
+            await loop.sock_sendall(ours, bytes(MORE_THAN_A_PAIR_HOLDS))
         job.result()
     assert reported == []
 
@@ -116,7 +116,7 @@ async def test_after_a_failed_sending_the_next_socket_with_its_number_sends(loop
         with socket_pair() as (ours, theirs), ThreadPoolExecutor(1) as pool:
             pool.submit(lambda sock=theirs: (sock.recv(1), sock.close()))  # type: ignore[misc]
             with pytest.raises(ConnectionError):
-                await loop.sock_sendall(ours, bytes(MORE_THAN_BUFFERED))
+                await loop.sock_sendall(ours, bytes(MORE_THAN_A_PAIR_HOLDS))
     with socket_pair() as (ours, theirs):
         await loop.sock_sendall(ours, b"sent")
         assert theirs.recv(10) == b"sent"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from conformance.support.buffers import more_than_fits
 from conformance.support.certificates import (
     certificate_file,
     distrusting_context,
@@ -19,7 +20,7 @@ from conformance.support.certificates import (
 )
 from conformance.support.connections import NAME
 from conformance.support.marks import requirement
-from conformance.support.peers import HOST, MORE_THAN_BUFFERED, accepting, read_until_eof
+from conformance.support.peers import HOST, accepting, read_until_eof
 from conformance.support.protocols import Recorder
 from conformance.support.servers import Accepted
 from conformance.support.waiting import GENEROUS, until
@@ -310,6 +311,7 @@ async def test_the_proactor_loop_does_tls(loop: AbstractEventLoop) -> None:
 @over("tls-unix-client")
 async def test_much_goes_through_a_unix_connection_with_tls(stream: Carrier) -> None:
     transport, _, peer = await stream.connect()
-    transport.write(bytes(MORE_THAN_BUFFERED))
+    much = bytes(more_than_fits(transport, peer))
+    transport.write(much)
     transport.close()
-    assert await peer.read_until_eof() == bytes(MORE_THAN_BUFFERED)
+    assert await peer.read_until_eof() == much

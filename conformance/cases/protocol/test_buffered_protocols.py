@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from conformance.support.buffers import more_than_fits
 from conformance.support.connections import OVER_BOTH, OVER_PLAIN
 from conformance.support.marks import DEBUG, PLAIN, on_loops, requirement
 from conformance.support.protocols import BufferedRecorder
@@ -286,11 +287,12 @@ async def test_a_buffered_protocol_writes_and_is_paused_like_any_other(
     loop: AbstractEventLoop, stream: Carrier
 ) -> None:
     transport, protocol, peer = await stream.connect(viewing)
+    much = 3 * more_than_fits(transport, peer)
     transport.set_write_buffer_limits(high=1000)
     for _ in range(2):
-        transport.write(b"x" * 24 * 1024 * 1024)
+        transport.write(b"x" * much)
     assert "pause" in protocol.events
-    await peer.read(48 * 1024 * 1024)
+    await peer.read(2 * much)
     await until(loop, lambda: "resume" in protocol.events)
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from conformance.support.buffers import more_than_fits
 from conformance.support.connections import OVER_BOTH, OVER_PLAIN, OVER_RESETTABLE
 from conformance.support.marks import DEBUG, PLAIN, on_loops, requirement
-from conformance.support.peers import MORE_THAN_BUFFERED
 from conformance.support.protocols import BufferedRecorder, Recorder
 from conformance.support.waiting import turns, until
 
@@ -140,7 +140,8 @@ async def test_a_connection_broken_off_while_much_is_buffered_is_lost_once_with_
     loop: AbstractEventLoop, stream: Carrier
 ) -> None:
     transport, protocol, peer = await stream.connect()
-    transport.write(b"x" * 3 * MORE_THAN_BUFFERED)
+    much = 3 * more_than_fits(transport, peer)
+    transport.write(b"x" * much)
     await turns(loop)
     await peer.reset()
     await until(loop, lambda: protocol.lost)
@@ -214,8 +215,9 @@ async def test_a_protocol_that_fails_in_a_callback_is_reported_and_lost_once(
             return call_and_fail
 
     transport, protocol, peer = await stream.connect(Failing)
+    much = 3 * more_than_fits(transport, peer)
     for _ in range(2 if callback == "pause_writing" else 0):
-        transport.write(b"x" * 3 * MORE_THAN_BUFFERED)
+        transport.write(b"x" * much)
     if callback == "pause_writing":
         transport.abort()
     with suppress(OSError):
@@ -252,10 +254,11 @@ async def test_a_protocol_that_takes_over_is_the_one_that_is_paused_and_resumed(
     loop: AbstractEventLoop, stream: Carrier
 ) -> None:
     transport, first, peer = await stream.connect()
+    much = 3 * more_than_fits(transport, peer)
     transport.set_protocol(second := Recorder())
     for _ in range(2):
-        transport.write(b"x" * 3 * MORE_THAN_BUFFERED)
-    await peer.read(6 * MORE_THAN_BUFFERED)
+        transport.write(b"x" * much)
+    await peer.read(2 * much)
     await until(loop, lambda: second.events[-1:] == ["resume"])
     assert (first.events, second.events) == (["made"], ["pause", "resume"])
 
@@ -323,11 +326,12 @@ async def test_a_protocol_that_overrides_nothing_lives_through_a_connection(
     loop: AbstractEventLoop, aio: Any, stream: Carrier, reported: list[dict[str, Any]]
 ) -> None:
     transport, _, peer = await stream.connect(lambda: Holder(aio))
+    much = 3 * more_than_fits(transport, peer)
     transport.set_protocol(aio.Protocol())
     await peer.send(b"unheard")
     for _ in range(2):
-        transport.write(b"x" * 3 * MORE_THAN_BUFFERED)
-    await peer.read(6 * MORE_THAN_BUFFERED)
+        transport.write(b"x" * much)
+    await peer.read(2 * much)
     await peer.close()
     await until(loop, transport.is_closing)
     await turns(loop, 20)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from conformance.support.buffers import more_than_fits
 from conformance.support.connections import OVER_BOTH, OVER_PLAIN
 from conformance.support.marks import DEBUG, PLAIN, on_loops, requirement
-from conformance.support.peers import MORE_THAN_BUFFERED
 from conformance.support.protocols import Recorder
 from conformance.support.waiting import turns, until
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from conformance.support.connections import Carrier, Remote
 
-# Far more than all buffers between two sockets, so that a part of it is still the transport's when it is aborted.
-HUGE = 3 * MORE_THAN_BUFFERED
 ENDS = ["close", "abort"]
 
 
@@ -50,10 +48,11 @@ async def test_a_buffer_that_the_peer_empties_slowly_is_flushed_before_the_end(
     loop: AbstractEventLoop, stream: Carrier
 ) -> None:
     transport, protocol, peer = await stream.connect()
-    transport.write(b"x" * MORE_THAN_BUFFERED)
+    piece = 1 + more_than_fits(transport, peer) // 16
+    transport.write(b"x" * 16 * piece)
     transport.close()
     for _ in range(16):
-        assert (await peer.read(MORE_THAN_BUFFERED // 16)).count(b"x") == MORE_THAN_BUFFERED // 16
+        assert (await peer.read(piece)).count(b"x") == piece
     assert await peer.read_until_eof() == b""
     await until(loop, lambda: protocol.lost)
     assert protocol.lost == [None]
@@ -64,11 +63,12 @@ async def test_the_protocol_is_not_told_of_the_end_before_everything_is_sent(
     loop: AbstractEventLoop, stream: Carrier
 ) -> None:
     transport, protocol, peer = await stream.connect()
-    transport.write(b"x" * HUGE)
+    much = 3 * more_than_fits(transport, peer)
+    transport.write(b"x" * much)
     transport.close()
     await turns(loop, 30)
     assert protocol.lost == []
-    assert len(await peer.read_until_eof()) == HUGE
+    assert len(await peer.read_until_eof()) == much
     await until(loop, lambda: protocol.lost)
     assert protocol.lost == [None]
 
@@ -87,10 +87,11 @@ async def test_with_nothing_to_send_closing_tells_the_protocol_and_the_peer(
 @requirement("BaseTransport.close/calls-connection-lost-after-flush", "BaseTransport.close/flushes-buffer-first")
 async def test_closing_while_reading_is_paused_flushes_and_ends(loop: AbstractEventLoop, stream: Carrier) -> None:
     transport, protocol, peer = await stream.connect()
+    much = more_than_fits(transport, peer)
     transport.pause_reading()
-    transport.write(b"x" * MORE_THAN_BUFFERED)
+    transport.write(b"x" * much)
     transport.close()
-    assert len(await peer.read_until_eof()) == MORE_THAN_BUFFERED
+    assert len(await peer.read_until_eof()) == much
     await until(loop, lambda: protocol.lost)
     assert protocol.lost == [None]
 
@@ -99,7 +100,8 @@ async def test_closing_while_reading_is_paused_flushes_and_ends(loop: AbstractEv
 @requirement("BaseTransport.close/stops-receiving")
 async def test_what_comes_while_the_buffer_is_flushed_is_not_received(loop: AbstractEventLoop, stream: Carrier) -> None:
     transport, protocol, peer = await stream.connect()
-    transport.write(b"x" * HUGE)
+    much = 3 * more_than_fits(transport, peer)
+    transport.write(b"x" * much)
     transport.close()
     await peer.send(b"too late")
     await turns(loop, 20)
@@ -137,11 +139,12 @@ async def test_a_protocol_that_ends_the_connection_on_the_first_data_gets_no_mor
             calls.append(len(data))
             getattr(self.transport, end)()
 
-    _, protocol, peer = await stream.connect(Satisfied)
+    transport, protocol, peer = await stream.connect(Satisfied)
+    much = more_than_fits(transport, peer)
 
     def send() -> None:
         with suppress(OSError):
-            peer.sock.sendall(b"x" * MORE_THAN_BUFFERED)
+            peer.sock.sendall(b"x" * much)
 
     await peer.do(send)
     await until(loop, lambda: protocol.lost)
@@ -166,11 +169,12 @@ async def test_closing_again_while_the_buffer_is_flushed_loses_nothing(
     loop: AbstractEventLoop, stream: Carrier
 ) -> None:
     transport, protocol, peer = await stream.connect()
-    transport.write(b"x" * HUGE)
+    much = 3 * more_than_fits(transport, peer)
+    transport.write(b"x" * much)
     for _ in range(3):
         transport.close()
         await turns(loop, 3)
-    assert len(await peer.read_until_eof()) == HUGE
+    assert len(await peer.read_until_eof()) == much
     await until(loop, lambda: protocol.lost)
     await turns(loop)
     assert protocol.lost == [None]
@@ -209,7 +213,8 @@ async def test_a_transport_says_that_it_is_closing_from_the_call_that_ends_it(
 @requirement("BaseTransport.is_closing/returns-true-once-closing")
 async def test_a_transport_says_that_it_is_closing_while_it_flushes(loop: AbstractEventLoop, stream: Carrier) -> None:
     transport, _, peer = await stream.connect()
-    transport.write(b"x" * HUGE)
+    much = 3 * more_than_fits(transport, peer)
+    transport.write(b"x" * much)
     before = transport.is_closing()
     transport.close()
     await turns(loop)
@@ -239,10 +244,11 @@ async def test_a_transport_that_the_peer_has_ended_says_so(loop: AbstractEventLo
 @requirement("WriteTransport.abort/discards-buffered-data", "WriteTransport.abort/calls-connection-lost-eventually")
 async def test_aborting_discards_what_is_buffered(loop: AbstractEventLoop, stream: Carrier) -> None:
     transport, protocol, peer = await stream.connect()
-    transport.write(b"x" * HUGE)
+    much = 3 * more_than_fits(transport, peer)
+    transport.write(b"x" * much)
     transport.abort()
     await until(loop, lambda: protocol.lost)
-    assert len(await read_what_comes(peer)) < HUGE
+    assert len(await read_what_comes(peer)) < much
     assert protocol.lost == [None]
 
 
@@ -261,13 +267,14 @@ async def test_aborting_does_not_wait_for_a_flush_that_close_has_begun(
     loop: AbstractEventLoop, stream: Carrier
 ) -> None:
     transport, protocol, peer = await stream.connect()
-    transport.write(b"x" * HUGE)
+    much = 3 * more_than_fits(transport, peer)
+    transport.write(b"x" * much)
     transport.close()
     await turns(loop)
     transport.abort()
     await until(loop, lambda: protocol.lost)
     await turns(loop)
-    assert len(await read_what_comes(peer)) < HUGE
+    assert len(await read_what_comes(peer)) < much
     assert len(protocol.lost) == 1
 
 
@@ -324,13 +331,14 @@ async def test_a_protocol_can_end_its_connection_when_it_is_asked_to_pause(
     loop: AbstractEventLoop, stream: Carrier, end: str
 ) -> None:
     transport, protocol, peer = await stream.connect(lambda: EndsIn(end, "pause_writing"))
+    much = 3 * more_than_fits(transport, peer)
     # The first write may fill only what is beneath the buffer that counts.
     for _ in range(2):
         if not transport.is_closing():
-            transport.write(b"x" * HUGE)
+            transport.write(b"x" * much)
     assert transport.is_closing()
     received = len(await read_what_comes(peer))
-    assert received >= HUGE if end == "close" else received < 2 * HUGE
+    assert received >= much if end == "close" else received < 2 * much
     await peer.close()
     await until(loop, lambda: protocol.lost)
     await turns(loop)

@@ -5,13 +5,13 @@ How exactly the marks are kept shows only where one buffer holds everything, whi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
+from conformance.support.buffers import more_than_fits
 from conformance.support.connections import OVER_BOTH, OVER_PLAIN
 from conformance.support.marks import DEBUG, PLAIN, on_loops, requirement
-from conformance.support.peers import MORE_THAN_BUFFERED
 from conformance.support.protocols import Recorder
 from conformance.support.waiting import turns, until
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
     from conformance.support.connections import Carrier, Remote
 
-# Three times what may be buffered beneath a transport: some of it is the transport's own for as long as nobody reads.
-MUCH = 3 * MORE_THAN_BUFFERED
 # A high mark that nothing here reaches.
-UNREACHABLE = 10 * MUCH
+UNREACHABLE = 1024**3
+# Rounds in which a producer meets full and empty buffers by turns.
+ROUNDS = 20
 
 
 class Watching(Recorder):
@@ -43,12 +43,22 @@ class Watching(Recorder):
         self.resumed_at.append(self.transport.get_write_buffer_size())
 
 
-async def fill(stream: Carrier) -> tuple[Any, Watching, Remote]:
+class Filled(NamedTuple):
+    """A connection whose transport was given ``size`` bytes: three times what fits beneath it."""
+
+    transport: Any
+    protocol: Watching
+    peer: Remote
+    size: int
+
+
+async def fill(stream: Carrier) -> Filled:
     """A connection whose transport has something in its buffer, while its high mark is out of reach."""
     transport, protocol, peer = await stream.connect(Watching)
+    much = 3 * more_than_fits(transport, peer)
     transport.set_write_buffer_limits(high=UNREACHABLE)
-    transport.write(b"x" * MUCH)
-    return transport, protocol, peer
+    transport.write(b"x" * much)
+    return Filled(transport, protocol, peer, much)
 
 
 @requirement("WriteTransport.get_write_buffer_size/returns-buffered-byte-count")
@@ -60,14 +70,14 @@ async def test_a_buffer_that_nothing_was_written_to_is_empty(stream: Carrier) ->
 @OVER_PLAIN
 @requirement("WriteTransport.get_write_buffer_size/returns-buffered-byte-count")
 async def test_the_buffer_holds_what_the_system_does_not_take(loop: AbstractEventLoop, stream: Carrier) -> None:
-    transport, _, peer = await fill(stream)
+    transport, _, peer, much = await fill(stream)
     size = transport.get_write_buffer_size()
-    assert 0 < size <= MUCH
+    assert 0 < size <= much
     for number in 1, 10, 1000:
         transport.write(b"y" * number)
         size += number
         assert transport.get_write_buffer_size() == size
-    await peer.read(MUCH + 1011)
+    await peer.read(much + 1011)
     await until(loop, lambda: transport.get_write_buffer_size() == 0)
 
 
@@ -75,13 +85,13 @@ async def test_the_buffer_holds_what_the_system_does_not_take(loop: AbstractEven
 @requirement("WriteTransport.get_write_buffer_size/returns-buffered-byte-count")
 async def test_the_buffer_shrinks_by_no_more_than_was_read(loop: AbstractEventLoop, stream: Carrier) -> None:
     # Whatever has left the transport is with the system or with the peer; together they lose and invent nothing.
-    transport, _, peer = await fill(stream)
+    transport, _, peer, much = await fill(stream)
     await turns(loop, 20)
     before = transport.get_write_buffer_size()
-    received = len(await peer.read(MORE_THAN_BUFFERED))
+    received = len(await peer.read(much // 3))
     await until(loop, lambda: transport.get_write_buffer_size() < before)
-    assert transport.get_write_buffer_size() <= MUCH - received
-    await peer.read(MUCH - MORE_THAN_BUFFERED)
+    assert transport.get_write_buffer_size() <= much - received
+    await peer.read(much - received)
     await until(loop, lambda: transport.get_write_buffer_size() == 0)
 
 
@@ -174,11 +184,12 @@ async def test_a_protocol_that_writes_too_much_is_paused_and_resumed_when_the_pe
     loop: AbstractEventLoop, stream: Carrier
 ) -> None:
     transport, protocol, peer = await stream.connect()
+    block = b"x" * more_than_fits(transport, peer)
     written = 0
     # The first blocks may fill only what is beneath the buffer that counts.
-    while "pause" not in protocol.events and written < 4 * MUCH:
-        transport.write(b"x" * MORE_THAN_BUFFERED)
-        written += MORE_THAN_BUFFERED
+    while "pause" not in protocol.events and written < 12 * len(block):
+        transport.write(block)
+        written += len(block)
     assert protocol.events == ["made", "pause"]
     await turns(loop, 20)
     assert protocol.events == ["made", "pause"]
@@ -191,12 +202,13 @@ async def test_a_protocol_that_writes_too_much_is_paused_and_resumed_when_the_pe
 @requirement("BaseProtocol.resume_writing/paired-with-pause-writing", "BaseProtocol.pause_writing/once-per-crossing")
 async def test_a_producer_that_obeys_is_paused_and_resumed_by_turns(loop: AbstractEventLoop, stream: Carrier) -> None:
     transport, protocol, peer = await stream.connect()
+    more_than_fits(transport, peer)
     transport.set_write_buffer_limits(high=100_000, low=20_000)
-    reading = loop.create_task(peer.read(MUCH))
-    for _ in range(MUCH // 65536):
+    reading = loop.create_task(peer.read(ROUNDS * 65536))
+    for _ in range(ROUNDS):
         await until(loop, lambda: protocol.events[-1] != "pause")
         transport.write(b"x" * 65536)
-    assert (await reading).count(b"x") == MUCH
+    assert (await reading).count(b"x") == ROUNDS * 65536
     await until(loop, lambda: protocol.events[-1] != "pause")
     signals = protocol.events[1:]
     assert signals == ["pause", "resume"] * (len(signals) // 2)
@@ -205,7 +217,7 @@ async def test_a_producer_that_obeys_is_paused_and_resumed_by_turns(loop: Abstra
 @OVER_PLAIN
 @requirement("BaseProtocol.pause_writing/strictly-above-high-mark")
 async def test_a_buffer_at_the_high_mark_pauses_nobody_and_one_byte_more_does(stream: Carrier) -> None:
-    transport, protocol, _ = await fill(stream)
+    transport, protocol, _, _ = await fill(stream)
     transport.set_write_buffer_limits(high=transport.get_write_buffer_size() + 10)
     transport.write(b"y" * 9)
     transport.write(b"y")
@@ -219,17 +231,20 @@ async def test_a_buffer_at_the_high_mark_pauses_nobody_and_one_byte_more_does(st
 @requirement("WriteTransport.set_write_buffer_limits/pauses-once-over-high")
 async def test_writelines_pauses_a_protocol_like_write(loop: AbstractEventLoop, stream: Carrier) -> None:
     transport, protocol, peer = await stream.connect()
-    transport.writelines([b"x" * MORE_THAN_BUFFERED] * 3)
+    block = b"x" * more_than_fits(transport, peer)
+    transport.writelines([block] * 3)
     assert protocol.events == ["made", "pause"]
-    await peer.read(MUCH)
+    await peer.read(3 * len(block))
     await until(loop, lambda: "resume" in protocol.events)
 
 
 @OVER_PLAIN
 @requirement("BaseProtocol.pause_writing/once-per-crossing")
 async def test_a_buffer_that_grows_on_pauses_its_protocol_once(loop: AbstractEventLoop, stream: Carrier) -> None:
-    transport, protocol, _ = await fill(stream)
+    transport, protocol, _, much = await fill(stream)
     transport.set_write_buffer_limits(high=transport.get_write_buffer_size())
+    # So much above the mark that what the system still takes brings it not back there.
+    transport.write(b"y" * (much // 3))
     for _ in range(5):
         transport.write(b"y" * 1000)
         transport.writelines([b"y"] * 100)
@@ -248,10 +263,11 @@ async def test_the_protocol_is_resumed_when_no_more_than_the_low_mark_is_left(
 ) -> None:
     # Between the marks lies more than is sent at once, so that a buffer on its way down is seen there.
     transport, protocol, peer = await stream.connect(Watching)
-    transport.set_write_buffer_limits(high=2 * MORE_THAN_BUFFERED, low=low)
+    block = more_than_fits(transport, peer)
+    transport.set_write_buffer_limits(high=2 * block, low=low)
     for _ in range(2):
-        transport.write(b"x" * MUCH)
-        await peer.read(MUCH)
+        transport.write(b"x" * 3 * block)
+        await peer.read(3 * block)
         await until(loop, lambda: protocol.events[-1] == "resume")
     assert protocol.events == ["made", *["pause", "resume"] * 2]
     assert max(protocol.resumed_at) <= low
@@ -265,12 +281,13 @@ async def test_with_a_low_limit_of_zero_nothing_is_buffered_when_writing_resumes
     loop: AbstractEventLoop, stream: Carrier
 ) -> None:
     transport, protocol, peer = await stream.connect(Watching)
-    transport.set_write_buffer_limits(high=400_000, low=0)
-    reading = loop.create_task(peer.read(MUCH))
-    for _ in range(MUCH // 524_288):
+    more_than_fits(transport, peer)
+    transport.set_write_buffer_limits(high=100_000, low=0)
+    reading = loop.create_task(peer.read(ROUNDS * 131_072))
+    for _ in range(ROUNDS):
         await until(loop, lambda: protocol.events[-1] != "pause")
-        transport.write(b"x" * 262_144)
-        transport.write(b"x" * 262_144)
+        transport.write(b"x" * 65_536)
+        transport.write(b"x" * 65_536)
     await reading
     await until(loop, lambda: protocol.events[-1] != "pause")
     assert set(protocol.resumed_at) <= {0}
@@ -280,12 +297,13 @@ async def test_with_a_low_limit_of_zero_nothing_is_buffered_when_writing_resumes
 @requirement("WriteTransport.set_write_buffer_limits/zero-high-zeroes-low")
 async def test_with_a_high_limit_of_zero_any_buffered_byte_pauses(loop: AbstractEventLoop, stream: Carrier) -> None:
     transport, protocol, peer = await stream.connect(Watching)
+    much = more_than_fits(transport, peer)
     transport.set_write_buffer_limits(high=0)
     assert transport.get_write_buffer_limits() == (0, 0)
     for _ in range(2):
-        transport.write(b"x" * MUCH)
+        transport.write(b"x" * much)
         assert protocol.events[-1] == "pause"
-        await peer.read(MUCH)
+        await peer.read(much)
         await until(loop, lambda: protocol.events[-1] == "resume")
     assert (protocol.events, protocol.resumed_at) == (["made", *["pause", "resume"] * 2], [0, 0])
 
@@ -300,18 +318,19 @@ async def test_a_high_limit_of_zero_alone_zeroes_both(stream: Carrier) -> None:
 @OVER_PLAIN
 @requirement("WriteTransport.set_write_buffer_limits/governs-write-pausing")
 async def test_higher_limits_let_a_protocol_write_more_before_it_is_paused(stream: Carrier) -> None:
-    transport, protocol, _ = await stream.connect()
-    transport.set_write_buffer_limits(high=2 * MUCH)
-    transport.write(b"x" * MUCH)
+    transport, protocol, peer = await stream.connect()
+    much = 3 * more_than_fits(transport, peer)
+    transport.set_write_buffer_limits(high=2 * much)
+    transport.write(b"x" * much)
     assert protocol.events == ["made"]
-    transport.write(b"x" * 2 * MUCH)
+    transport.write(b"x" * 2 * much)
     assert protocol.events == ["made", "pause"]
 
 
 @requirement("WriteTransport.set_write_buffer_limits/governs-write-pausing")
 async def test_limits_set_on_a_filled_transport_pause_its_next_write(stream: Carrier) -> None:
-    transport, protocol, _ = await fill(stream)
-    transport.write(b"x" * MORE_THAN_BUFFERED)
+    transport, protocol, _, much = await fill(stream)
+    transport.write(b"x" * (much // 3))
     assert protocol.events == ["made"]
     transport.set_write_buffer_limits(high=10)
     transport.write(b"x" * 100)
@@ -324,13 +343,14 @@ async def test_limits_set_on_a_filled_transport_pause_its_next_write(stream: Car
 )
 async def test_a_raised_low_limit_resumes_a_paused_protocol_earlier(loop: AbstractEventLoop, stream: Carrier) -> None:
     transport, protocol, peer = await stream.connect(Watching)
+    block = more_than_fits(transport, peer)
     transport.set_write_buffer_limits(high=10, low=0)
-    transport.write(b"x" * MUCH)
+    transport.write(b"x" * 3 * block)
     assert protocol.events == ["made", "pause"]
-    transport.set_write_buffer_limits(high=2 * MUCH, low=MUCH - MORE_THAN_BUFFERED)
-    await peer.read(2 * MORE_THAN_BUFFERED)
+    transport.set_write_buffer_limits(high=6 * block, low=2 * block)
+    await peer.read(2 * block)
     await until(loop, lambda: "resume" in protocol.events)
-    assert len(await peer.read(MUCH - 2 * MORE_THAN_BUFFERED)) == MORE_THAN_BUFFERED
+    assert len(await peer.read(block)) == block
 
 
 @OVER_PLAIN
@@ -339,9 +359,10 @@ async def test_a_paused_protocol_that_closes_hears_nothing_after_the_end(
     loop: AbstractEventLoop, stream: Carrier
 ) -> None:
     transport, protocol, peer = await stream.connect()
-    transport.write(b"x" * MUCH)
+    much = more_than_fits(transport, peer)
+    transport.write(b"x" * much)
     transport.close()
-    assert len(await peer.read_until_eof()) == MUCH
+    assert len(await peer.read_until_eof()) == much
     await until(loop, lambda: protocol.lost)
     await turns(loop)
     assert protocol.events[-1] == "lost"
@@ -350,9 +371,9 @@ async def test_a_paused_protocol_that_closes_hears_nothing_after_the_end(
 
 @requirement("BaseProtocol.connection_lost/last-callback", "BaseProtocol.resume_writing/paired-with-pause-writing")
 async def test_a_paused_protocol_that_aborts_hears_of_the_end_last(loop: AbstractEventLoop, stream: Carrier) -> None:
-    transport, protocol, _ = await stream.connect()
+    transport, protocol, peer = await stream.connect()
     for _ in range(2):
-        transport.write(b"x" * MUCH)
+        transport.write(b"x" * more_than_fits(transport, peer))
     transport.abort()
     await until(loop, lambda: protocol.lost)
     await turns(loop)
@@ -373,9 +394,10 @@ async def test_a_protocol_can_write_while_it_is_told_to_pause_or_to_resume(strea
             self.transport.write(b">")
 
     transport, protocol, peer = await stream.connect(Obstinate)
+    much = more_than_fits(transport, peer)
     transport.set_write_buffer_limits(high=100_000, low=0)
     for _ in range(2):
-        transport.write(b"x" * MUCH)
-    received = await peer.read(2 * MUCH + 2)
-    assert (received.count(b"x"), received.translate(None, b"x")) == (2 * MUCH, b"<>")
+        transport.write(b"x" * much)
+    received = await peer.read(2 * much + 2)
+    assert (received.count(b"x"), received.translate(None, b"x")) == (2 * much, b"<>")
     assert protocol.events == ["made", "pause", "resume"]

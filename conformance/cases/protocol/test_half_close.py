@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from conformance.support.buffers import more_than_fits
 from conformance.support.connections import OVER_BOTH, OVER_PLAIN, OVER_TLS
 from conformance.support.marks import requirement
 from conformance.support.peers import MORE_THAN_BUFFERED
@@ -51,6 +52,7 @@ async def test_tls_cannot_close_its_write_end_and_stays_open(stream: Carrier) ->
 )
 async def test_the_peer_gets_everything_written_and_then_the_end(stream: Carrier, size: int) -> None:
     transport, protocol, peer = await stream.connect()
+    size = min(size, more_than_fits(transport, peer))
     transport.write(b"x" * size)
     transport.write_eof()
     assert (await peer.read_until_eof()).count(b"x") == size
@@ -61,13 +63,14 @@ async def test_the_peer_gets_everything_written_and_then_the_end(stream: Carrier
 @requirement("WriteTransport.write_eof/closes-write-end-after-flush")
 async def test_the_write_end_stays_open_while_something_is_buffered(loop: AbstractEventLoop, stream: Carrier) -> None:
     transport, _, peer = await stream.connect()
+    much = more_than_fits(transport, peer)
     for _ in range(4):
-        transport.write(b"x" * MORE_THAN_BUFFERED)
+        transport.write(b"x" * much)
     transport.write_eof()
     await turns(loop, 20)
-    assert len(await peer.read(MORE_THAN_BUFFERED)) == MORE_THAN_BUFFERED
+    assert len(await peer.read(much)) == much
     await turns(loop, 20)
-    assert len(await peer.read_until_eof()) == 3 * MORE_THAN_BUFFERED
+    assert len(await peer.read_until_eof()) == 3 * much
 
 
 @OVER_PLAIN
@@ -92,11 +95,12 @@ async def test_what_comes_while_the_rest_is_flushed_before_the_end_is_received(
     loop: AbstractEventLoop, stream: Carrier
 ) -> None:
     transport, protocol, peer = await stream.connect()
-    transport.write(b"x" * MORE_THAN_BUFFERED)
+    much = more_than_fits(transport, peer)
+    transport.write(b"x" * much)
     transport.write_eof()
     await peer.send(b"meanwhile")
     await until(loop, lambda: protocol.data == b"meanwhile")
-    assert len(await peer.read_until_eof()) == MORE_THAN_BUFFERED
+    assert len(await peer.read_until_eof()) == much
 
 
 @OVER_PLAIN
@@ -106,6 +110,7 @@ async def test_what_comes_while_the_rest_is_flushed_before_the_end_is_received(
 )
 async def test_closing_after_write_eof_flushes_and_ends(loop: AbstractEventLoop, stream: Carrier, size: int) -> None:
     transport, protocol, peer = await stream.connect()
+    size = min(size, more_than_fits(transport, peer))
     transport.write(b"x" * size)
     transport.write_eof()
     transport.close()
@@ -153,10 +158,11 @@ async def test_the_close_after_a_false_result_flushes_what_is_buffered(
     loop: AbstractEventLoop, stream: Carrier
 ) -> None:
     transport, protocol, peer = await stream.connect()
-    transport.write(b"x" * MORE_THAN_BUFFERED)
+    much = more_than_fits(transport, peer)
+    transport.write(b"x" * much)
     await peer.end()
     await until(loop, transport.is_closing)
-    assert len(await peer.read_until_eof()) == MORE_THAN_BUFFERED
+    assert len(await peer.read_until_eof()) == much
     await until(loop, lambda: protocol.lost)
     assert protocol.lost == [None]
 
@@ -187,10 +193,11 @@ async def test_a_transport_kept_open_flushes_much_after_the_peers_end_and_hears_
     loop: AbstractEventLoop, stream: Carrier
 ) -> None:
     transport, protocol, peer = await stream.connect(lambda: Answers(True))
+    much = more_than_fits(transport, peer)
     await peer.end()
     await until(loop, lambda: "eof" in protocol.events)
-    transport.write(b"x" * MORE_THAN_BUFFERED)
-    assert len(await peer.read(MORE_THAN_BUFFERED)) == MORE_THAN_BUFFERED
+    transport.write(b"x" * much)
+    assert len(await peer.read(much)) == much
     transport.write_eof()
     assert await peer.read_until_eof() == b""
     transport.close()

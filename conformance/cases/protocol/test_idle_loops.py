@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from conformance.support.buffers import more_than_fits
 from conformance.support.children import PYTHON, UNTIL_EOF
 from conformance.support.connections import OVER_PLAIN
 from conformance.support.datagrams import bound, endpoint
@@ -54,16 +55,18 @@ async def test_the_end_wakes_a_loop_that_has_one_connection(loop: Any, stream: C
 @OVER_PLAIN
 async def test_room_wakes_a_loop_that_has_one_connection(loop: Any, stream: Carrier) -> None:
     transport, protocol, peer = await stream.connect()
-    transport.write(bytes(MORE_THAN_BUFFERED))
+    much = more_than_fits(transport, peer)
+    transport.write(bytes(much))
     assert protocol.events == ["made", "pause"]
-    await woken_by(loop, partial(peer.receive, MORE_THAN_BUFFERED), hears(loop, protocol, "resume"))
+    await woken_by(loop, partial(peer.receive, much), hears(loop, protocol, "resume"))
     assert protocol.events == ["made", "pause", "resume"]
 
 
 @requirement("BaseTransport.close/calls-connection-lost-after-flush")
 async def test_room_wakes_a_loop_that_has_one_connection_to_close(loop: Any, stream: Carrier) -> None:
     transport, protocol, peer = await stream.connect()
-    transport.write(bytes(MORE_THAN_BUFFERED))
+    much = more_than_fits(transport, peer)
+    transport.write(bytes(much))
     transport.close()
     await woken_by(loop, partial(peer.receive, None), hears(loop, protocol, "lost"))
     assert protocol.lost == [None]

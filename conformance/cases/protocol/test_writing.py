@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from conformance.support.buffers import more_than_fits
 from conformance.support.connections import OVER_BOTH
 from conformance.support.marks import DEBUG, PLAIN, on_loops, requirement
-from conformance.support.peers import MORE_THAN_BUFFERED
 from conformance.support.protocols import Recorder
 from conformance.support.waiting import turns, until
 
@@ -19,17 +19,20 @@ if TYPE_CHECKING:
 
     from conformance.support.connections import Carrier
 
-# More than any socket buffer takes at once.
-BLOCKS = [bytes([n]) * 100_000 for n in range(40)]
+
+def blocks(size: int) -> list[bytes]:
+    """``size`` bytes or a few more, in forty pieces of which each is another."""
+    return [bytes([n]) * (1 + size // 40) for n in range(40)]
 
 
 @requirement("WriteTransport.write/fifo-order", "BaseTransport.close/flushes-buffer-first")
 async def test_closing_flushes_everything_written_in_its_order(stream: Carrier) -> None:
     transport, _, peer = await stream.connect()
-    for block in BLOCKS:
+    written = blocks(2 * more_than_fits(transport, peer))
+    for block in written:
         transport.write(block)
     transport.close()
-    assert await peer.read_until_eof() == b"".join(BLOCKS)
+    assert await peer.read_until_eof() == b"".join(written)
 
 
 @requirement("WriteTransport.write/accepts-bytes")
@@ -63,14 +66,15 @@ async def test_small_writes_arrive_in_the_order_of_the_calls(loop: AbstractEvent
 @requirement("WriteTransport.write/fifo-order")
 async def test_small_writes_after_a_large_one_wait_their_turn(loop: AbstractEventLoop, stream: Carrier) -> None:
     transport, _, peer = await stream.connect()
-    transport.write(bytes(MORE_THAN_BUFFERED))
+    much = more_than_fits(transport, peer)
+    transport.write(bytes(much))
     for n in range(100):
         transport.write(b"%02d" % n)
         if n == 50:
             await turns(loop)
-    received = await peer.read(MORE_THAN_BUFFERED + 200)
-    assert received.count(0) == MORE_THAN_BUFFERED
-    assert received[MORE_THAN_BUFFERED:] == b"".join(b"%02d" % n for n in range(100))
+    received = await peer.read(much + 200)
+    assert received.count(0) == much
+    assert received[much:] == b"".join(b"%02d" % n for n in range(100))
 
 
 @on_loops(PLAIN, DEBUG)
@@ -78,21 +82,23 @@ async def test_small_writes_after_a_large_one_wait_their_turn(loop: AbstractEven
 async def test_writing_returns_before_the_peer_has_read_anything(loop: AbstractEventLoop, stream: Carrier) -> None:
     # Were write() to wait for the peer, it would never return: the peer reads afterwards.
     transport, _, peer = await stream.connect()
-    transport.write(b"x" * MORE_THAN_BUFFERED)
+    much = more_than_fits(transport, peer)
+    transport.write(b"x" * much)
     ran: list[str] = []
     loop.call_soon(ran.append, "callback")
     await turns(loop)
     assert ran == ["callback"]
-    assert (await peer.read(MORE_THAN_BUFFERED)).count(b"x") == MORE_THAN_BUFFERED
+    assert (await peer.read(much)).count(b"x") == much
 
 
 @requirement("WriteTransport.write/never-blocks")
 async def test_what_cannot_be_sent_yet_is_sent_when_the_peer_reads(loop: AbstractEventLoop, stream: Carrier) -> None:
     transport, _, peer = await stream.connect()
+    much = more_than_fits(transport, peer)
     for _ in range(3):
-        transport.write(b"y" * MORE_THAN_BUFFERED)
+        transport.write(b"y" * much)
         await turns(loop)
-    assert (await peer.read(3 * MORE_THAN_BUFFERED)).count(b"y") == 3 * MORE_THAN_BUFFERED
+    assert (await peer.read(3 * much)).count(b"y") == 3 * much
 
 
 @requirement("WriteTransport.write/fifo-order")
@@ -111,11 +117,12 @@ async def test_a_protocol_echoes_from_within_its_callback(stream: Carrier) -> No
 @requirement("WriteTransport.write/never-blocks")
 async def test_both_ends_can_send_more_than_the_buffers_hold_at_once(loop: AbstractEventLoop, stream: Carrier) -> None:
     transport, protocol, peer = await stream.connect()
-    transport.write(b"<" * MORE_THAN_BUFFERED)
-    await peer.send(b">" * MORE_THAN_BUFFERED)
-    assert (await peer.read(MORE_THAN_BUFFERED)).count(b"<") == MORE_THAN_BUFFERED
-    await until(loop, lambda: len(protocol.data) == MORE_THAN_BUFFERED)
-    assert protocol.data.count(b">") == MORE_THAN_BUFFERED
+    much = more_than_fits(transport, peer)
+    transport.write(b"<" * much)
+    await peer.send(b">" * much)
+    assert (await peer.read(much)).count(b"<") == much
+    await until(loop, lambda: len(protocol.data) == much)
+    assert protocol.data.count(b">") == much
 
 
 ITERABLES: dict[str, Callable[[list[bytes]], Iterable[bytes]]] = {
@@ -142,12 +149,14 @@ async def test_writelines_sends_the_pieces_of_any_iterable(stream: Carrier, kind
 @requirement("WriteTransport.writelines/fifo-order", "WriteTransport.writelines/accepts-any-iterable")
 async def test_writelines_keeps_its_place_between_writes(loop: AbstractEventLoop, stream: Carrier) -> None:
     transport, _, peer = await stream.connect()
+    lines = blocks(2 * more_than_fits(transport, peer))
+    everything = b"(" + b"".join(lines) + b")[]"
     transport.write(b"(")
-    transport.writelines(BLOCKS)
+    transport.writelines(lines)
     transport.write(b")")
     transport.writelines([b"", b"[", b"", b"]"])
     await turns(loop)
-    assert await peer.read(4_000_004) == b"(" + b"".join(BLOCKS) + b")[]"
+    assert await peer.read(len(everything)) == everything
 
 
 @OVER_BOTH
@@ -167,7 +176,8 @@ async def test_empty_pieces_keep_no_transport_from_closing(
 @requirement("WriteTransport.writelines/accepts-any-iterable")
 async def test_writelines_of_pieces_larger_than_the_buffers_never_blocks(stream: Carrier) -> None:
     transport, _, peer = await stream.connect()
-    transport.writelines(b"z" * MORE_THAN_BUFFERED for _ in range(2))
+    much = more_than_fits(transport, peer)
+    transport.writelines(b"z" * much for _ in range(2))
     transport.close()
     received: Any = await peer.read_until_eof()
-    assert (len(received), received.count(b"z")) == (2 * MORE_THAN_BUFFERED, 2 * MORE_THAN_BUFFERED)
+    assert (len(received), received.count(b"z")) == (2 * much, 2 * much)

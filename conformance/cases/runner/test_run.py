@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 # The documented limit of the wait for the default executor's threads, in seconds.
 EXECUTOR_LIMIT = 300.0
-# How much faster than real time a FastLoop's clock runs: the limit passes in a third of a second.
-SPEED = 1000.0
+# How much faster than real time a FastLoop's clock runs: the limit passes in three hundredths of a second.
+SPEED = 10_000.0
 # How many loops a case may have made for it where run() takes them from a policy.
 SPARE_LOOPS = 2
 
@@ -234,7 +234,7 @@ def test_run_waits_for_the_threads_of_the_default_executor(run: Run, aio: Any) -
 
 
 class FastSelector(selectors.DefaultSelector):
-    """Waits a thousandth of the time that it is asked to wait."""
+    """Waits as much less than it is asked to as the clock runs faster."""
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         return super().select(timeout and timeout / SPEED)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from conformance.support.buffers import more_than_fits
 from conformance.support.marks import DEBUG, PLAIN, on_loops, requirement
-from conformance.support.peers import MORE_THAN_BUFFERED
 from conformance.support.streams import PLAIN_KINDS, TCP_KINDS, at_once, held_back, taken
 from conformance.support.waiting import turns, until
 
@@ -18,18 +18,15 @@ if TYPE_CHECKING:
 
     from conformance.support.streams import StreamMaker
 
-MUCH = b"x" * MORE_THAN_BUFFERED
-# Marks that lie between the size of a socket pair's buffers and what is written to it.
-HIGH, LOW = 3 * 1024 * 1024, 2 * 1024 * 1024
-STEP = 64 * 1024
 # A reader's limit below any socket buffer.
 LIMIT = 1024
 
 # In pieces: what TLS has encrypted counts no more as its own buffer, be it ever so much.
-WRITES: dict[str, Callable[[Any], object]] = {
-    "write": lambda writer: [writer.write(MUCH[:STEP]) for _ in range(0, len(MUCH), STEP)],
-    "writelines": lambda writer: [writer.writelines([MUCH[:STEP]] * 2) for _ in range(0, len(MUCH), 2 * STEP)],
+WRITES: dict[str, Callable[[Any, bytes], object]] = {
+    "write": lambda writer, piece: [writer.write(piece) for _ in range(PIECES)],
+    "writelines": lambda writer, piece: [writer.writelines([piece] * 2) for _ in range(0, PIECES, 2)],
 }
+PIECES = 64
 
 
 async def waits(loop: AbstractEventLoop, task: Task[Any]) -> bool:
@@ -52,13 +49,14 @@ async def test_drain_waits_while_the_buffer_is_too_full_and_the_loop_sends(
 ) -> None:
     _, writer, peer = await streams.connect()
     low, _ = writer.transport.get_write_buffer_limits()
-    WRITES[how](writer)
+    piece = b"x" * (2 * more_than_fits(writer.transport, peer) // PIECES)
+    WRITES[how](writer, piece)
     draining = loop.create_task(writer.drain())
     assert await waits(loop, draining)
-    reading = loop.create_task(peer.read(len(MUCH)))
+    reading = loop.create_task(peer.read(PIECES * len(piece)))
     assert await draining is None
     assert writer.transport.get_write_buffer_size() <= low
-    assert await reading == MUCH
+    assert await reading == PIECES * piece
 
 
 @on_loops(PLAIN, DEBUG)
@@ -69,31 +67,33 @@ async def test_drain_returns_at_the_low_mark_and_neither_before_nor_long_after(
 ) -> None:
     _, writer, peer = await streams.connect()
     transport = writer.transport
-    transport.set_write_buffer_limits(high=HIGH, low=LOW)
-    writer.write(MUCH)
+    much = more_than_fits(transport, peer)
+    transport.set_write_buffer_limits(high=2 * much, low=much)
+    writer.write(b"x" * 4 * much)
     draining = loop.create_task(writer.drain())
     assert await waits(loop, draining)
-    while transport.get_write_buffer_size() > LOW:
+    while transport.get_write_buffer_size() > much:
         assert draining.done() is False
-        await peer.read(4 * STEP)
+        await peer.read(much // 4)
         await turns(loop)
     await until(loop, draining.done)
     # A socket pair's own buffers take far less than what lies between the low mark and none.
-    assert 0 < transport.get_write_buffer_size() <= LOW
+    assert 0 < transport.get_write_buffer_size() <= much
 
 
 @pytest.mark.parametrize("streams", ["socketpair"], indirect=True)
 @requirement("StreamWriter.drain/waits-until-low-mark")
 async def test_drain_waits_above_the_high_mark_only(loop: AbstractEventLoop, streams: StreamMaker) -> None:
     _, writer, peer = await streams.connect()
-    writer.transport.set_write_buffer_limits(high=HIGH, low=LOW)
-    writer.write(MUCH[:HIGH])
+    much = more_than_fits(writer.transport, peer)
+    writer.transport.set_write_buffer_limits(high=2 * much, low=much)
+    writer.write(b"x" * 2 * much)
     draining = loop.create_task(writer.drain())
     assert not await waits(loop, draining)
-    writer.write(MUCH)
+    writer.write(b"x" * 3 * much)
     draining = loop.create_task(writer.drain())
     assert await waits(loop, draining)
-    assert len(await peer.read(HIGH + len(MUCH))) == HIGH + len(MUCH)
+    assert len(await peer.read(5 * much)) == 5 * much
     await draining
 
 
@@ -103,15 +103,16 @@ async def test_everybody_who_waits_in_drain_goes_on(
     loop: AbstractEventLoop, aio: Any, tcp_streams: StreamMaker
 ) -> None:
     _, writer, peer = await tcp_streams.connect()
-    writer.write(MUCH)
+    much = b"x" * more_than_fits(writer.transport, peer)
+    writer.write(much)
     drains = [loop.create_task(writer.drain()) for _ in range(3)]
     await turns(loop)
     drains[1].cancel()
     await aio.wait([drains[1]])
     assert [drain.done() for drain in drains] == [False, True, False]
-    reading = loop.create_task(peer.read(len(MUCH)))
+    reading = loop.create_task(peer.read(len(much)))
     assert [await drains[0], await drains[2]] == [None, None]
-    assert await reading == MUCH
+    assert await reading == much
 
 
 # The buffers of a TCP connection grow as its peer reads.
@@ -119,11 +120,12 @@ async def test_everybody_who_waits_in_drain_goes_on(
 @requirement("StreamWriter.drain/waits-until-low-mark")
 async def test_drain_waits_as_often_as_the_buffer_is_too_full(loop: AbstractEventLoop, streams: StreamMaker) -> None:
     _, writer, peer = await streams.connect()
+    much = b"x" * more_than_fits(writer.transport, peer)
     for _ in range(3):
-        writer.write(MUCH)
+        writer.write(much)
         draining = loop.create_task(writer.drain())
         assert await waits(loop, draining)
-        assert await peer.read(len(MUCH)) == MUCH
+        assert await peer.read(len(much)) == much
         await draining
 
 
@@ -151,7 +153,8 @@ async def test_everybody_who_waits_in_drain_learns_that_the_connection_is_lost(
     loop: AbstractEventLoop, aio: Any, streams: StreamMaker
 ) -> None:
     _, writer, peer = await streams.connect()
-    writer.write(MUCH)
+    much = b"x" * more_than_fits(writer.transport, peer)
+    writer.write(much)
     drains = [loop.create_task(writer.drain()) for _ in range(2)]
     assert await waits(loop, drains[0])
     await peer.reset()
@@ -188,9 +191,10 @@ async def test_a_peer_is_held_back_while_nobody_reads_and_goes_on_when_somebody_
     loop: AbstractEventLoop, streams: StreamMaker
 ) -> None:
     reader, writer, peer = await streams.connect(limit=LIMIT)
-    sending = loop.create_task(peer.send(MUCH))
+    much = b"x" * more_than_fits(writer.transport, peer)
+    sending = loop.create_task(peer.send(much))
     await until(loop, lambda: not writer.transport.is_reading())
-    assert await reader.readexactly(len(MUCH)) == MUCH
+    assert await reader.readexactly(len(much)) == much
     await sending
     await until(loop, writer.transport.is_reading)
 
@@ -199,10 +203,11 @@ async def test_a_peer_is_held_back_while_nobody_reads_and_goes_on_when_somebody_
 @pytest.mark.parametrize("streams", ["socketpair", "unix-server"], indirect=True)
 @requirement("StreamReader/pauses-transport-over-limit")
 async def test_a_peer_that_is_held_back_comes_to_a_standstill(loop: AbstractEventLoop, streams: StreamMaker) -> None:
-    reader, _, peer = await streams.connect(limit=LIMIT)
-    sending = loop.create_task(peer.send(MUCH))
+    reader, writer, peer = await streams.connect(limit=LIMIT)
+    much = b"x" * more_than_fits(writer.transport, peer)
+    sending = loop.create_task(peer.send(much))
     assert await held_back(loop, sending, peer.sock)
-    assert await reader.readexactly(len(MUCH)) == MUCH
+    assert await reader.readexactly(len(much)) == much
     await sending
 
 
@@ -243,9 +248,10 @@ async def test_whatever_takes_the_unread_data_lets_the_peer_go_on(
 @requirement("StreamReader/pauses-transport-over-limit")
 async def test_the_end_is_not_lost_behind_data_that_nobody_read(loop: AbstractEventLoop, streams: StreamMaker) -> None:
     reader, writer, peer = await streams.connect(limit=LIMIT)
-    sending = loop.create_task(peer.send(MUCH))
+    much = b"x" * more_than_fits(writer.transport, peer)
+    sending = loop.create_task(peer.send(much))
     await until(loop, lambda: not writer.transport.is_reading())
     reading = loop.create_task(reader.read())
     await sending
     await peer.end()
-    assert await reading == MUCH
+    assert await reading == much

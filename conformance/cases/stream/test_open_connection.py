@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # A second address that every Linux has.
 SECOND_HOST = "127.0.0.2"
 # What the peer is given to answer: nothing would come of waiting longer for one that never does.
-SOON = 0.05
+SOON = 0.02
 
 
 async def ask(reader: Any, writer: Any) -> bytes:

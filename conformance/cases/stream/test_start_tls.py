@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from conformance.support.buffers import more_than_fits
 from conformance.support.certificates import careless_context, distrusting_context, server_context, trusting_context
 from conformance.support.clocks import Clock
 from conformance.support.connections import CHUNK, NAME
 from conformance.support.marks import DEBUG, PLAIN, on_loops, requirement
-from conformance.support.peers import HOST, MORE_THAN_BUFFERED
+from conformance.support.peers import HOST
 from conformance.support.streams import SERVED_KINDS, held_back, taken
 from conformance.support.waiting import GENEROUS, turns, until
 
@@ -20,20 +21,24 @@ if TYPE_CHECKING:
     import socket
     from asyncio import AbstractEventLoop
 
-    from conformance.support.connections import TLSRemote
+    from conformance.support.connections import Remote, TLSRemote
     from conformance.support.streams import StreamMaker, Streams
 
 # Both sides of a connection, and a Unix socket beside TCP.
 BOTH_SIDES = pytest.mark.parametrize("streams", ["tcp", "unix", "tcp-server", "unix-server"], indirect=True)
 SERVERS = pytest.mark.parametrize("streams", SERVED_KINDS[:2], indirect=True)
 # Until a peer that never answers is given up.
-SOON = 0.05
+SOON = 0.02
 # Documented, in seconds.
 HANDSHAKE_TIMEOUT = 60.0
 SHUTDOWN_TIMEOUT = 30.0
-MUCH = bytes(range(256)) * (MORE_THAN_BUFFERED // 256)
 # Many TLS records, and more than is sent at once.
-SOME = MUCH[: 1024 * 1024]
+SOME = bytes(range(256)) * 4096
+
+
+def overfilling(made: Streams, peer: Remote) -> bytes:
+    """More than fits between the writer and its ``peer``."""
+    return bytes(range(256)) * (1 + more_than_fits(made.writer.transport, peer) // 256)
 
 
 def options(streams: StreamMaker) -> dict[str, Any]:
@@ -150,9 +155,10 @@ async def test_what_was_written_before_start_tls_is_sent_without_it(
     loop: AbstractEventLoop, streams: StreamMaker
 ) -> None:
     made = await streams.connect()
-    made.writer.write(MUCH)
+    much = overfilling(made, made.peer)
+    made.writer.write(much)
     starting = loop.create_task(made.writer.start_tls(**options(streams)))
-    assert await made.peer.read(len(MUCH)) == MUCH
+    assert await made.peer.read(len(much)) == much
     peer = await streams.encrypt(made.peer, server_side=not streams.kind.serves)
     await starting
     made.writer.write(b"secret")
@@ -167,9 +173,10 @@ async def test_after_start_tls_an_unread_reader_holds_its_peer_back(
 ) -> None:
     made = await streams.connect(limit=1024)
     peer = await upgrade(loop, streams, made)
-    sending = loop.create_task(peer.send(MUCH))
+    much = overfilling(made, peer)
+    sending = loop.create_task(peer.send(much))
     assert await held_back(loop, sending, peer.sock)
-    assert await made.reader.readexactly(len(MUCH)) == MUCH
+    assert await made.reader.readexactly(len(much)) == much
     await sending
 
 
@@ -178,12 +185,13 @@ async def test_after_start_tls_an_unread_reader_holds_its_peer_back(
 async def test_after_start_tls_drain_waits_for_a_slow_peer(loop: AbstractEventLoop, streams: StreamMaker) -> None:
     made = await streams.connect()
     peer = await upgrade(loop, streams, made)
-    for start in range(0, len(MUCH), CHUNK):
-        made.writer.write(MUCH[start : start + CHUNK])
+    much = 2 * overfilling(made, peer)
+    for start in range(0, len(much), CHUNK):
+        made.writer.write(much[start : start + CHUNK])
     draining = loop.create_task(made.writer.drain())
     await turns(loop, 20)
     assert draining.done() is False
-    assert await peer.read(len(MUCH)) == MUCH
+    assert await peer.read(len(much)) == much
     await draining
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from conformance.support.streams import StreamMaker
 
 # Until a handshake that nobody answers is given up.
-SOON = 0.05
+SOON = 0.02
 
 
 class PathLike:

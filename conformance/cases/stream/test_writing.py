@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from conformance.support.buffers import more_than_fits
 from conformance.support.connections import Remote
 from conformance.support.marks import DEBUG, PLAIN, on_loops, requirement
-from conformance.support.peers import MORE_THAN_BUFFERED, accepting, read_until_eof
+from conformance.support.peers import accepting, read_until_eof
 from conformance.support.streams import PLAIN_KINDS, TCP_KINDS, TLS_KINDS, readable
 from conformance.support.waiting import GENEROUS, turns, until
 
@@ -22,18 +23,20 @@ if TYPE_CHECKING:
 
     from conformance.support.streams import StreamMaker
 
-# More than any socket buffer takes at once.
-BLOCKS = [bytes([n]) * 100_000 for n in range(40)]
-MUCH = b"x" * MORE_THAN_BUFFERED
+
+def blocks(size: int) -> list[bytes]:
+    """``size`` bytes or a few more, in forty pieces of which each is another."""
+    return [bytes([n]) * (1 + size // 40) for n in range(40)]
 
 
 @requirement("StreamWriter.write/passes-data-to-transport", "StreamWriter.close/flushes-and-closes-socket")
 async def test_closing_flushes_everything_written_in_its_order(streams: StreamMaker) -> None:
     _, writer, peer = await streams.connect()
-    for block in BLOCKS:
+    written = blocks(2 * more_than_fits(writer.transport, peer))
+    for block in written:
         writer.write(block)
     writer.close()
-    assert await peer.read_until_eof() == b"".join(BLOCKS)
+    assert await peer.read_until_eof() == b"".join(written)
     await writer.wait_closed()
 
 
@@ -87,11 +90,12 @@ async def test_writelines_sends_within_the_call_what_can_be_sent(streams: Stream
 @requirement("StreamWriter.write/not-flow-controlled")
 async def test_any_amount_is_written_without_waiting(streams: StreamMaker) -> None:
     _, writer, peer = await streams.connect()
+    much = b"x" * 3 * more_than_fits(writer.transport, peer)
     for _ in range(2):
-        writer.write(MUCH)
+        writer.write(much)
     assert writer.transport.get_write_buffer_size() > 0
     writer.close()
-    assert len(await peer.read_until_eof()) == 2 * len(MUCH)
+    assert len(await peer.read_until_eof()) == 2 * len(much)
 
 
 ITERABLES: dict[str, Callable[[list[bytes]], Iterable[bytes]]] = {
@@ -137,10 +141,11 @@ async def test_writelines_passes_over_empty_pieces(streams: StreamMaker) -> None
 @requirement("StreamWriter.writelines/accepts-any-iterable")
 async def test_writelines_sends_more_than_is_sent_at_once(streams: StreamMaker) -> None:
     _, writer, peer = await streams.connect()
-    writer.writelines(BLOCKS)
-    writer.writelines(iter(BLOCKS))
+    lines = blocks(more_than_fits(writer.transport, peer))
+    writer.writelines(lines)
+    writer.writelines(iter(lines))
     writer.close()
-    assert await peer.read_until_eof() == b"".join(BLOCKS * 2)
+    assert await peer.read_until_eof() == b"".join(lines * 2)
 
 
 @requirement("StreamWriter.close/flushes-and-closes-socket", "StreamWriter.is_closing/returns-true-once-closing")
@@ -216,10 +221,11 @@ async def test_a_tls_connection_cannot_close_its_writing_end(streams: StreamMake
 @requirement("StreamWriter.write_eof/closes-write-end-after-flush")
 async def test_after_write_eof_the_peer_reads_all_data_and_the_end_and_can_answer(streams: StreamMaker) -> None:
     reader, writer, peer = await streams.connect()
-    for block in BLOCKS:
+    written = blocks(2 * more_than_fits(writer.transport, peer))
+    for block in written:
         writer.write(block)
     writer.write_eof()
-    assert await peer.read_until_eof() == b"".join(BLOCKS)
+    assert await peer.read_until_eof() == b"".join(written)
     await peer.send(b"answer")
     assert await reader.readexactly(6) == b"answer"
     assert writer.is_closing() is False
@@ -302,13 +308,14 @@ async def test_wait_closed_returns_once_all_is_flushed_and_the_socket_is_closed(
 ) -> None:
     _, writer, peer = await streams.connect()
     sock = writer.get_extra_info("socket")
-    writer.write(MUCH)
+    much = 3 * more_than_fits(writer.transport, peer)
+    writer.write(b"x" * much)
     writer.close()
     waiting = [loop.create_task(writer.wait_closed()) for _ in range(2)]
     await turns(loop, 20)
     assert [task.done() for task in waiting] == [False, False]
     assert sock.fileno() != -1
-    assert len(await peer.read_until_eof()) == len(MUCH)
+    assert len(await peer.read_until_eof()) == much
     for task in waiting:
         await task
     assert sock.fileno() == -1
@@ -349,8 +356,8 @@ async def test_wait_closed_ends_when_the_connection_is_broken_off(aio: Any, stre
 
 @requirement("StreamWriter.wait_closed/waits-until-closed")
 async def test_wait_closed_ends_when_the_stream_is_broken_off(aio: Any, streams: StreamMaker) -> None:
-    _, writer, _ = await streams.connect()
-    writer.write(MUCH)
+    _, writer, peer = await streams.connect()
+    writer.write(b"x" * more_than_fits(writer.transport, peer))
     writer.transport.abort()
     (outcome,) = await aio.wait_for(aio.gather(writer.wait_closed(), return_exceptions=True), GENEROUS)
     assert outcome is None or isinstance(outcome, OSError)
