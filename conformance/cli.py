@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 import conformance
-from conformance.harness.options import DEFAULT_OUTPUT, RunOptions
+from conformance.harness.options import DEFAULT_OUTPUT, START_TIMEOUT, RunOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -110,6 +110,14 @@ def main() -> None:
     default=0,
     show_default=True,
     help="Run a case that did not pass again, N times; one that then passes is flaky.",
+)
+@click.option(
+    "--start-timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    default=START_TIMEOUT,
+    show_default=True,
+    help="How long the target may take to be imported and to give its first loop.",
 )
 @click.option("-k", "keyword", metavar="EXPRESSION", help="Only cases whose name matches, as pytest's -k.")
 @click.option(

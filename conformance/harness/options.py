@@ -9,6 +9,9 @@ from attrs import frozen
 
 from conformance.harness.naming import CASES
 
+START_TIMEOUT = 30.0
+"""Seconds until the first loop of a target: one that compiles itself on import has been seen to take twenty."""
+
 DEFAULT_OUTPUT = Path("conformance-report")
 
 
@@ -45,5 +48,7 @@ class RunOptions:
     """only these cases, as ``page/module::function`` or with a ``[variant]``; empty stands for all"""
     budget: float | None = None
     """seconds for a case that claims none of its own; None stands for ten. The project's own tests shorten it"""
+    start_timeout: float = START_TIMEOUT
+    """seconds for the target to be imported and to give its first loop"""
     suite: Path = CASES
     """the folder of the cases; the project's own tests of the harness bring small suites"""

@@ -21,11 +21,11 @@ from attrs import field, frozen, mutable
 
 from conformance.harness.bytecode import folder_for
 from conformance.harness.children import environment
-from conformance.harness.containment import BUDGET, examine
+from conformance.harness.containment import BUDGET, describe_status, examine
 from conformance.harness.journal import JournalReader
 from conformance.harness.naming import CASES, ROOT, case_id
 from conformance.harness.narrowing import places_of
-from conformance.harness.options import usable_cpus
+from conformance.harness.options import START_TIMEOUT, usable_cpus
 from conformance.harness.selection import COLLECTED, ONLY, RULES
 from conformance.harness.serving import LAST_WORDS, Request
 from conformance.harness.warm import CAN_FORK, WarmProcess
@@ -103,6 +103,8 @@ class PassResult:
     cut: str = ""
     log: str = ""
     """the last lines that pytest printed, where the pass is not whole"""
+    stillborn: str = ""
+    """how a worker ended that died before its first case, if one did"""
     longest: float = 0.0
     """the largest budget that a case claims for itself, in seconds"""
 
@@ -130,6 +132,7 @@ class PassPlan:
     pages: tuple[str, ...] = ()
     suite: Path = CASES
     budget: float = BUDGET
+    start_timeout: float = START_TIMEOUT
     only: tuple[str, ...] | None = None
     """ids of cases, with or without variant; None stands for all"""
     warm: WarmProcess = field(factory=WarmProcess)
@@ -358,6 +361,7 @@ class _Round:
         """A worker died: the case whose place it left behind gets the verdict; a case it only had waiting gets none."""
         death = examine(self._folder, worker, status, self._budget_of, overdue=overdue)
         if not death.node:
+            self._result.stillborn = describe_status(status)
             return
         if status == BROKE and not self._alone:
             self.suspects[case_id(death.node)] = None
@@ -403,6 +407,7 @@ def command(plan: PassPlan, places: Sequence[str]) -> list[str]:
     line += ["-p", "conformance.harness.plugin", "-q", "--tb=short", "--strict-markers"]
     line += [part for plugin in UNWANTED_PLUGINS for part in ("-p", f"no:{plugin}")]
     line += ["--conformance-cases", str(plan.suite), "--case-budget", str(plan.budget)]
+    line += ["--conformance-start-timeout", str(plan.start_timeout)]
     bytecode = folder_for(plan.suite, plan.folder.parent / BYTECODE)
     if bytecode is not None:
         line += ["--conformance-bytecode", str(bytecode)]

@@ -29,6 +29,7 @@ from conformance.harness.fixtures import (
 from conformance.harness.hygiene import Finding, Hygiene, keep_out_of_sight
 from conformance.harness.journal import JournalWriter, XdistDeaths
 from conformance.harness.naming import CASES
+from conformance.harness.options import START_TIMEOUT
 from conformance.harness.outcome import CaseState, Escaped, short
 from conformance.harness.probing import fork_prober
 from conformance.harness.selection import Selection, budget_of, tell_collected
@@ -56,6 +57,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--case-budget", type=float, default=BUDGET, metavar="SECONDS", help="of a case without its own")
     group.addoption("--conformance-run", default=None, metavar="FOLDER", help="(internal) folder of the run")
     group.addoption("--conformance-bytecode", default=None, metavar="FOLDER", help="(internal) for the compiled suite")
+    group.addoption("--conformance-start-timeout", type=float, default=START_TIMEOUT, help="(internal) in seconds")
     group.addoption("--conformance-probe", default=None, metavar="FOLDER", help="(internal) for what probes find out")
     group.addoption("--conformance-serve", type=int, default=None, metavar="FD", help="(internal) serve a run's passes")
     group.addoption("--conformance-cases", default=str(CASES), metavar="FOLDER", help="(internal) where cases stand")
@@ -84,7 +86,8 @@ def pytest_configure(config: pytest.Config) -> None:
     control = config.getoption("--conformance-serve")
     if control is not None:
         if (probes := config.getoption("--conformance-probe")) is not None:
-            fork_prober(Path(probes), config.getoption("--target"), config.getoption("--api"))
+            start_timeout = config.getoption("--conformance-start-timeout")
+            fork_prober(Path(probes), config.getoption("--target"), config.getoption("--api"), start_timeout)
         runner = CaseRunner(config, None, "", serves=True)
         config.pluginmanager.register(runner, "conformance-cases")
         config.pluginmanager.register(Server(control, runner), "conformance-server")
@@ -107,6 +110,7 @@ class CaseRunner:
         """``run``: the folder of the pass, if there is one. ``serves``: cases run in forks of this process only."""
         self.suite = Path(config.getoption("--conformance-cases")).resolve()
         self.budget = float(config.getoption("--case-budget"))
+        self.start_budget = max(self.budget, float(config.getoption("--conformance-start-timeout")))
         self._config = config
         self._run = run
         self._worker = worker or "main"
@@ -151,7 +155,7 @@ class CaseRunner:
     def _prepare(self) -> None:
         self._watch = Watch(self._run, self._worker, from_outside=self._serves)
         untouched = ProcessState.now()
-        warm_up(self._config, self._watch)
+        warm_up(self._config, self._watch, self.start_budget)
         gc.collect()
         # What every loop changes must show in every case, and harm none: also not the first.
         untouched.restore()
@@ -273,9 +277,9 @@ class CaseRunner:
             self._state.seen, self._state.expected = short(left), short(right)
 
 
-def warm_up(config: pytest.Config, watch: Watch) -> None:
+def warm_up(config: pytest.Config, watch: Watch, seconds: float) -> None:
     """Use one loop before the first case: what a target sets up once per process is no leak of that case."""
-    watch.begin("", float(config.getoption("--case-budget")))
+    watch.begin("", seconds)
     try:
         chosen = resolve(config.getoption("--target"), config.getoption("--api"))
         for _ in range(2):

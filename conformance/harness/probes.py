@@ -196,7 +196,7 @@ def ask(feature: str, loop: Any) -> tuple[bool, str]:
 
 def main(arguments: list[str], out: TextIO) -> None:
     """Check the factory and run every probe that is not known yet; one JSON line each to ``out``, as it happens."""
-    spec, namespace, *known = arguments
+    spec, namespace, start_timeout, *known = arguments
     process = os.getpid()
     make_current_folder_importable()
     start_clean()
@@ -206,7 +206,7 @@ def main(arguments: list[str], out: TextIO) -> None:
         out.flush()
 
     faulthandler.enable(sys.__stderr__ or sys.stderr)
-    faulthandler.dump_traceback_later(PROBE_BUDGET, exit=True)
+    faulthandler.dump_traceback_later(float(start_timeout), exit=True)
     try:
         target = resolve(spec, namespace or None)
         loop = target.make_loop()

@@ -7,6 +7,7 @@ there is none, a Python is started.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import shlex
@@ -15,15 +16,17 @@ import subprocess
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from conformance.harness.children import environment
 from conformance.harness.containment import describe_status
+from conformance.harness.options import START_TIMEOUT
 from conformance.target import TargetError, resolve
 from reports.model import Probe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from conformance.target import Target
@@ -38,24 +41,29 @@ FEATURES = (
 """What is asked for, in this order (`conformance.harness.probes` asks)."""
 
 PATIENCE = PROBE_BUDGET * (len(FEATURES) + 2)
-"""Seconds for a process that probes: it ends itself much sooner."""
+"""Seconds for a process that probes, once the target is there: it ends itself much sooner."""
 
 LOOK = 0.005
 
 ANSWERS = "probes.json"
 
 
-def probe(target: Target, attempt: Callable[[Target, Sequence[str]], tuple[str, str]] | None = None) -> list[Probe]:
+Attempt = Callable[["Target", float, Sequence[str]], tuple[str, str]]
+"""Runs `conformance.harness.probes.main` in a process that may die of it, with the seconds that the target gets for its
+first loop and the features that are known already; returns what it printed and how it ended."""
+
+
+def probe(target: Target, start_timeout: float = START_TIMEOUT, attempt: Attempt | None = None) -> list[Probe]:
     """Check the target's factory and ask for its features, in a process that may die of it.
 
-    ``attempt`` runs `conformance.harness.probes.main` in such a process, with the features that are known already, and
-    returns what it printed and how it ended. Raises TargetError with one sentence when the factory gives no working
-    loop or ends the process.
+    ``start_timeout``: seconds for the target to be imported and to give its first loop. Raises TargetError with one
+    sentence when the factory gives no working loop, takes longer, or ends the process.
     """
     known: dict[str, Probe] = {}
     checked = False
     while True:
-        output, status = (attempt or in_a_python)(target, list(known))
+        began = time.monotonic()
+        output, status = (attempt or in_a_python)(target, start_timeout, list(known))
         lines = [json.loads(text) for text in output.splitlines() if text.startswith("{")]
         begun: str | None = None
         for line in lines:
@@ -70,9 +78,14 @@ def probe(target: Target, attempt: Callable[[Target, Sequence[str]], tuple[str, 
                 known[feature] = Probe(feature, bool(line["supported"]), str(line["reason"]))
         if any("done" in line for line in lines):
             return [known[feature] for feature in FEATURES]
+        if not checked and time.monotonic() - began >= start_timeout:
+            raise TargetError(
+                f"{target.factory} was imported and asked for a loop, and hung or took longer than {start_timeout:g} s; "
+                f"if it needs more, give --start-timeout, and else see: python -c {shlex.quote(_first_loop(target))}"
+            )
         if not checked:
             raise TargetError(
-                f"the first loop from {target.factory} ended the process or hung ({status}); "
+                f"the first loop from {target.factory} ended the process ({status}); "
                 f"try: python -c {shlex.quote(_first_loop(target))}"
             )
         if begun is None or begun in known:
@@ -81,16 +94,16 @@ def probe(target: Target, attempt: Callable[[Target, Sequence[str]], tuple[str, 
         known[begun] = Probe(begun, supported=True)
 
 
-def in_a_python(target: Target, known: Sequence[str]) -> tuple[str, str]:
+def in_a_python(target: Target, start_timeout: float, known: Sequence[str]) -> tuple[str, str]:
     """An attempt in a Python of its own."""
-    line = [sys.executable, "-P", "-m", "conformance.harness.probes", target.name, target.namespace_name, *known]
+    line = [sys.executable, "-P", "-m", "conformance.harness.probes", *_arguments(target, start_timeout, known)]
     try:
         done = subprocess.run(
             line,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             env=environment(),
-            timeout=PATIENCE,
+            timeout=start_timeout + PATIENCE,
             check=False,
         )
         output, status = done.stdout, describe_status(done.returncode)
@@ -99,7 +112,11 @@ def in_a_python(target: Target, known: Sequence[str]) -> tuple[str, str]:
     return output.decode(errors="replace"), status
 
 
-def in_a_fork(folder: Path, target: Target, known: Sequence[str]) -> tuple[str, str]:
+def _arguments(target: Target, start_timeout: float, known: Sequence[str]) -> list[str]:
+    return [target.name, target.namespace_name, str(start_timeout), *known]
+
+
+def in_a_fork(folder: Path, target: Target, start_timeout: float, known: Sequence[str]) -> tuple[str, str]:
     """An attempt in a fork of this process, which has to be free of threads and of the target."""
     from conformance.harness.probes import main
 
@@ -110,14 +127,15 @@ def in_a_fork(folder: Path, target: Target, known: Sequence[str]) -> tuple[str, 
         try:
             os.setpgid(0, 0)
             with told.open("a", encoding="utf-8") as out:
-                main([target.name, target.namespace_name, *known], out)
+                main(_arguments(target, start_timeout, known), out)
         except BaseException:
             traceback.print_exc(file=sys.__stderr__)
         finally:
             os._exit(1)
-    deadline = time.monotonic() + PATIENCE
+    deadline, parent = time.monotonic() + start_timeout + PATIENCE, os.getppid()
     ended, status = 0, 0
-    while not ended and time.monotonic() < deadline:
+    # The warm process may be gone by now, and nobody is left to be told.
+    while not ended and time.monotonic() < deadline and os.getppid() == parent:
         ended, status = os.waitpid(pid, os.WNOHANG)
         if not ended:
             time.sleep(LOOK)
@@ -130,14 +148,14 @@ def in_a_fork(folder: Path, target: Target, known: Sequence[str]) -> tuple[str, 
     return told.read_text(encoding="utf-8", errors="replace"), words
 
 
-def fork_prober(folder: Path, spec: str, api: str | None) -> None:
+def fork_prober(folder: Path, spec: str, api: str | None, start_timeout: float) -> None:
     """Fork a process that has the target probed and leaves the answers in ``folder``; do not wait for it."""
     if os.fork():
         return
     answer: dict[str, object]
     try:
         os.setpgid(0, 0)
-        found = probe(resolve(spec, api), lambda target, known: in_a_fork(folder, target, known))
+        found = probe(resolve(spec, api), start_timeout, functools.partial(in_a_fork, folder))
         answer = {"probes": [[one.feature, one.supported, one.reason] for one in found]}
     except TargetError as problem:
         answer = {"refused": str(problem)}
@@ -151,7 +169,7 @@ def fork_prober(folder: Path, spec: str, api: str | None) -> None:
         os._exit(0)
 
 
-def answers(target: Target, told: Callable[[], dict[str, object] | None]) -> list[Probe]:
+def answers(target: Target, start_timeout: float, told: Callable[[], dict[str, object] | None]) -> list[Probe]:
     """The probes of the target: those that the warm process ``told``, or fresh ones where it tells nothing.
 
     Raises TargetError as `probe` does.
@@ -161,7 +179,7 @@ def answers(target: Target, told: Callable[[], dict[str, object] | None]) -> lis
         raise TargetError(str(answer["refused"]))
     found = answer.get("probes")
     if not isinstance(found, list):
-        return probe(target)
+        return probe(target, start_timeout)
     return [Probe(feature, supported, reason) for feature, supported, reason in found]
 
 

@@ -26,7 +26,7 @@ from conformance.harness.passes import Execution, Interrupted, PassPlan, PassRes
 from conformance.harness.probing import answers
 from conformance.harness.selection import Rules
 from conformance.harness.warm import CAN_FORK, WarmProcess
-from conformance.target import resolve
+from conformance.target import TargetError, resolve
 from reports.model import CaseResult, Report, Suite, TargetInfo, Verdict
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ class _Workshop:
 
     @cached_property
     def probes(self) -> list[Probe]:
-        return answers(self._target, self.warm.probed)
+        return answers(self._target, self._options.start_timeout, self.warm.probed)
 
     def _rules(self) -> Rules:
         missing = {probe.feature: probe.reason for probe in self.probes if not probe.supported}
@@ -147,6 +147,11 @@ class _Workshop:
         result = self._pass("cases", options.cases or None, selecting=True)
         if not result.collected and not result.cut:
             raise _no_case(options, result)
+        if result.cut and result.stillborn and not result.executions:
+            raise TargetError(
+                f"{self._target.factory} works once in a process and then ends it ({result.stillborn}), "
+                "before a case can run; make it give a fresh loop each time that it is called"
+            )
         self._retry()
         if not self.cut:
             self._control()
@@ -182,6 +187,7 @@ class _Workshop:
             rules=lambda: Rules.of(self.catalogue, profile_version(), control, {}),
             suite=self._options.suite,
             budget=self._budget,
+            start_timeout=self._options.start_timeout,
             workers=self._workers(doubtful),
             only=tuple(doubtful),
             warm=self.warm,
@@ -202,6 +208,7 @@ class _Workshop:
             workers=self._workers(only),
             suite=options.suite,
             budget=self._budget,
+            start_timeout=self._options.start_timeout,
             keyword=options.keyword if selecting else None,
             areas=options.areas if selecting else (),
             pages=options.pages if selecting else (),

@@ -225,8 +225,8 @@ class _Pass:
                 os.kill(worker.pid, signal.SIGCONT)
 
     def _budget_at(self, worker: _Worker) -> float:
-        """The seconds that the worker may stay where it is; between two cases as long as in one."""
-        return self._budgets.get(read_place(worker), self._runner.budget)
+        """The seconds that the worker may stay where it is: in a case, or on the way to one."""
+        return self._budgets.get(read_place(worker), self._runner.start_budget)
 
     def _bury(self, worker: _Worker, status: int) -> None:
         """Tell of a worker that died; one that took its last case and ended is not worth a word."""
