@@ -119,10 +119,10 @@ def run_program(target: Target) -> RunProgram:
 
     def run(source: str, *flags: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         prelude = (
-            "from conformance.target import make_current_folder_importable, resolve as _resolve\n"
-            "make_current_folder_importable()\n"
-            f"_target = _resolve({target.name!r}, {target.namespace_name!r})\n"
-            "make_loop, aio = _target.make_loop, _target.namespace\n"
+            "from conformance import loading as _loading\n"
+            "_loading.make_current_folder_importable()\n"
+            f"def make_loop(): return _loading.make_loop({target.factory!r})\n"
+            f"aio = _loading.load_namespace({target.namespace_name!r})\n"
         )
         inherited = {name: value for name, value in environment().items() if name != "PYTHONDEVMODE"}
         return subprocess.run(
