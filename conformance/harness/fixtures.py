@@ -14,11 +14,12 @@ from conformance.harness.children import environment
 from conformance.harness.hygiene import Finding, pending_tasks
 from conformance.harness.outcome import CaseState, TargetFault
 from conformance.support.marks import DEBUG, EAGER, PLAIN
+from conformance.support.programs import run_forked
 from conformance.target import Target, resolve
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from conformance.support.programs import RunProgram
 
@@ -117,7 +118,15 @@ EXPECTS_ERRORS = pytest.StashKey[bool]()
 def run_program(target: Target) -> RunProgram:
     """Run a program on the target in a fresh interpreter."""
 
-    def run(source: str, *flags: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    def run(
+        source: str, *flags: str, env: Mapping[str, str] | None = None, among: Collection[str] = ()
+    ) -> subprocess.CompletedProcess[str]:
+        if source in among:
+            key = (target.factory, target.namespace_name, *among)
+            if key not in FORKED:
+                FORKED[key] = run_forked(run, among)
+            if source in FORKED[key]:
+                return FORKED[key].pop(source)
         prelude = (
             "from conformance import loading as _loading\n"
             "_loading.make_current_folder_importable()\n"
@@ -136,3 +145,7 @@ def run_program(target: Target) -> RunProgram:
         )
 
     return run
+
+
+FORKED: dict[tuple[str, ...], dict[str, subprocess.CompletedProcess[str]]] = {}
+"""What became of programs that were run among others, by target and programs, until the case of each asks for it."""
