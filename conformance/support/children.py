@@ -7,18 +7,15 @@ runs those that its language has words for, in a tenth of the time; Python runs 
 
 from __future__ import annotations
 
-import gc
 import os
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from asyncio import SubprocessProtocol
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from conformance.support.waiting import GENEROUS, POLL, wait_until
+from conformance.support.waiting import GENEROUS
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -33,8 +30,6 @@ SHELL = None if None in TOOLS else TOOLS[0]
 
 # Longer than any case, and then the child ends.
 A_WHILE = 60
-# Seconds between two looks for a child that will probably never be killed: each collects all garbage.
-LONGEST_REST = 0.05
 
 
 class Program(NamedTuple):
@@ -208,33 +203,3 @@ def is_child(pid: int) -> bool:
     except ChildProcessError:
         return False
     return True
-
-
-def reaped_after_kill(pid: int) -> bool:
-    """Wait until the child is gone, and whether SIGKILL has ended it, as far as that is known.
-
-    A zombie is reaped here. Where somebody else has reaped the child, its end is all that is known.
-    """
-    ended: list[int] = []
-
-    rest = 0.0
-
-    def gone() -> bool:
-        nonlocal rest
-        # Who is not collected by now waits for a thread to let go of it: ever longer rests leave that the processor.
-        time.sleep(rest)
-        rest = min(2 * rest + POLL, LONGEST_REST)
-        gc.collect()
-        try:
-            found, status = os.waitpid(pid, os.WNOHANG)
-        except ChildProcessError:
-            return True
-        ended.extend([os.waitstatus_to_exitcode(status)] if found else [])
-        return bool(found)
-
-    try:
-        wait_until(gone)
-    except AssertionError:
-        os.kill(pid, signal.SIGKILL)
-        raise
-    return ended in ([], [-9])

@@ -449,7 +449,7 @@ async def test_a_shell_takes_no_buffer_size_no_text_and_no_lack_of_a_shell(loop:
 FORGETFUL = """
 import subprocess, warnings
 from asyncio import SubprocessProtocol
-from conformance.support.children import LONG_LIVED, reaped_after_kill
+from conformance.support.reaping import reaped_after_kill
 
 warnings.simplefilter("ignore")
 loop = make_loop()
@@ -465,7 +465,7 @@ print("killed" if reaped_after_kill(pid) else "ended otherwise")
 
 @requirement("loop.subprocess_exec/kills-child-with-transport")
 def test_a_child_of_exec_is_killed_with_its_transport_and_loop(run_program: RunProgram) -> None:
-    start = "subprocess_exec(SubprocessProtocol, *LONG_LIVED.line"
+    start = f"subprocess_exec(SubprocessProtocol, *{LONG_LIVED.line}"
     done = run_program(FORGETFUL.format(start=start, stream="PIPE"))
     assert done.stdout.split() == ["killed"], done.stderr
 

@@ -12,6 +12,7 @@ import pytest
 from conformance.support.children import (
     ECHO,
     FOLDER_AND_WORD,
+    LONG_LIVED,
     NOTHING,
     UNTIL_EOF,
     Program,
@@ -293,7 +294,7 @@ async def test_many_children_end_each_with_its_own_output_and_return_code(aio: A
 
 FORGETFUL = """
 import asyncio
-from conformance.support.children import LONG_LIVED, reaped_after_kill
+from conformance.support.reaping import reaped_after_kill
 
 async def start_and_forget(stream):
     process = await aio.{start}, stdin=stream, stdout=stream, stderr=stream)
@@ -310,7 +311,7 @@ print("killed" if reaped_after_kill(pid) else "ended otherwise")
 
 @requirement("create_subprocess_exec/kills-child-when-collected")
 def test_a_child_of_exec_is_killed_with_its_process_and_loop(run_program: RunProgram) -> None:
-    done = run_program(FORGETFUL.format(start="create_subprocess_exec(*LONG_LIVED.line", stream="PIPE"))
+    done = run_program(FORGETFUL.format(start=f"create_subprocess_exec(*{LONG_LIVED.line}", stream="PIPE"))
     assert done.stdout.split() == ["killed"], done.stderr
 
 
