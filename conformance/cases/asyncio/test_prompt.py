@@ -20,18 +20,19 @@ if TYPE_CHECKING:
 
 GREETING = "asyncio REPL"
 
-AWAITS = "x = await asyncio.sleep(0.001, 'slept')\nprint('value:', x)\n"
-SHOWS = "await asyncio.sleep(0.001, 'sle' 'pt')\n"
+# What is awaited takes longer than a prompt that does not wait for it needs for the next statement.
+AWAITS = "x = await asyncio.sleep(0.03, 'slept')\nprint('value:', x)\n"
+SHOWS = "await asyncio.sleep(0.03, 'sle' 'pt')\n"
 ONE_LOOP = (
     "loop = asyncio.get_running_loop()\n"
     "event = asyncio.Event()\n"
-    "_ = loop.call_later(0.001, event.set)\n"
+    "_ = loop.call_later(0.03, event.set)\n"
     "print('woken:', await event.wait())\n"
     "print('same:', asyncio.get_running_loop() is loop, loop.is_running())\n"
 )
-TASK = "task = asyncio.create_task(asyncio.sleep(0.001, 'done'))\nother = 1\nprint('task:', await task)\n"
+TASK = "task = asyncio.create_task(asyncio.sleep(0.03, 'done'))\nother = 1\nprint('task:', await task)\n"
 WITHIN = "print('all:', [await asyncio.sleep(0, n) for n in range(3)], 1 + await asyncio.sleep(0, 1))\n"
-EXCEPTIONS = "await asyncio.wait_for(asyncio.sleep(60), 0)\n1 / 0\nprint('went', await asyncio.sleep(0, 'on'))\n"
+EXCEPTIONS = "await asyncio.wait_for(asyncio.sleep(60), 0)\n1 / 0\nprint('went', await asyncio.sleep(0.03, 'on'))\n"
 NOTHING = ""
 NAME = "print('name:', asyncio.__name__)\n"
 TYPED = (AWAITS, SHOWS, ONE_LOOP, TASK, WITHIN, EXCEPTIONS, NOTHING, NAME)
