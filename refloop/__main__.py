@@ -8,7 +8,6 @@ documentation promises not to do. Within it, `refloop.print_call_graph()` shows 
 
 from __future__ import annotations
 
-import argparse
 import sys
 
 from refloop.repl import run_repl
@@ -19,6 +18,10 @@ NO_SUCH_COMMAND = 2
 
 def main() -> int:
     """Run the prompt; return the exit code."""
+    if not sys.argv[1:]:
+        return run_repl()
+    import argparse  # the prompt itself needs none
+
     parser = argparse.ArgumentParser(
         prog="python -m refloop", description="An interactive prompt in which `await` works."
     )
@@ -28,7 +31,7 @@ def main() -> int:
         command.add_argument("pid", type=int)
         command.add_argument("--retries", type=int)
     command_name = parser.parse_args().command
-    if command_name is None:
+    if command_name is None:  # such as after `--`
         return run_repl()
     print(
         f"python -m refloop {command_name}: error: the tasks of refloop cannot be read from another process; "

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 import reprlib
 import sys
 import traceback
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 # A creation traceback is for finding the line that made an object; frames further out than this only cost time.
 CREATION_STACK_DEPTH = 10
 
-# Frames of these files are the machinery, not the program. (Tests lie deeper.)
-OWN_FILES = frozenset(str(file) for file in Path(__file__).parent.glob("*.py"))
+# Frames of files in this very folder are the machinery, not the program. (Tests lie deeper.)
+OWN_FOLDER = os.path.dirname(__file__)  # noqa: PTH120 - pathlib takes 4 ms to import, which asyncio has no use for
 
 
 def describe_call(function: Any, args: Sequence[Any] | None = (), kwargs: Mapping[str, Any] | None = None) -> str:
@@ -74,7 +74,7 @@ def creation_stack() -> traceback.StackSummary:
     The source lines are looked up only when the stack is printed.
     """
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename in OWN_FILES:
+    while frame is not None and os.path.dirname(frame.f_code.co_filename) == OWN_FOLDER:  # noqa: PTH120 - as above
         frame = frame.f_back
     stack = traceback.StackSummary.extract(traceback.walk_stack(frame), limit=CREATION_STACK_DEPTH, lookup_lines=False)
     stack.reverse()

@@ -9,7 +9,6 @@ import stat
 import sys
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from refloop import tls
@@ -21,6 +20,7 @@ from refloop.servers import Server
 if TYPE_CHECKING:
     import ssl as ssl_module
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
 
 # Connections that may wait to be accepted; documented.
@@ -227,6 +227,8 @@ def bind_path(path: str | bytes) -> socket.socket:
 
 def remove_if_socket(path: str | bytes) -> None:
     """Remove the file at `path` if it is a socket; let the attempt to bind tell what else is wrong."""
+    from pathlib import Path  # only Unix servers need it
+
     file = Path(os.fsdecode(path))
     try:
         if stat.S_ISSOCK(file.lstat().st_mode):
@@ -239,6 +241,8 @@ def remove_if_socket(path: str | bytes) -> None:
 
 def socket_file(sock: socket.socket) -> Path | None:
     """Return the file that a Unix socket is bound to, None when there is none (abstract or without a name)."""
+    from pathlib import Path  # only Unix servers need it
+
     address = sock.getsockname()
     if not address or address[:1] in (b"\0", "\0"):
         return None

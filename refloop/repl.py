@@ -105,9 +105,10 @@ def run_repl() -> int:
         "__builtins__": __builtins__,
     }
     console = AwaitingConsole(loop, names)
-    with contextlib.suppress(ImportError):
-        # Line editing where the terminal's own does not do it.
-        import readline  # noqa: F401
+    if sys.stdin.isatty():
+        with contextlib.suppress(ImportError):
+            # Line editing where the terminal's own does not do it.
+            import readline  # noqa: F401
     reader = threading.Thread(target=_read, args=(console, loop), name="refloop-repl", daemon=True)
     reader.start()
     while True:

@@ -14,11 +14,12 @@ from conformance.harness.children import environment
 from conformance.harness.hygiene import Finding, pending_tasks
 from conformance.harness.outcome import CaseState, TargetFault
 from conformance.support.modes import DEBUG, EAGER, PLAIN
+from conformance.support.programs import run_forked
 from conformance.target import Target, resolve
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from conformance.support.programs import RunProgram
 
@@ -117,12 +118,20 @@ EXPECTS_ERRORS = pytest.StashKey[bool]()
 def run_program(target: Target) -> RunProgram:
     """Run a program on the target in a fresh interpreter."""
 
-    def run(source: str, *flags: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    def run(
+        source: str, *flags: str, env: Mapping[str, str] | None = None, among: Collection[str] = ()
+    ) -> subprocess.CompletedProcess[str]:
+        if source in among:
+            key = (target.factory, target.namespace_name, *among)
+            if key not in FORKED:
+                FORKED[key] = run_forked(run, among)
+            if source in FORKED[key]:
+                return FORKED[key].pop(source)
         prelude = (
-            "from conformance.target import make_current_folder_importable, resolve as _resolve\n"
-            "make_current_folder_importable()\n"
-            f"_target = _resolve({target.name!r}, {target.namespace_name!r})\n"
-            "make_loop, aio = _target.make_loop, _target.namespace\n"
+            "from conformance import loading as _loading\n"
+            "_loading.make_current_folder_importable()\n"
+            f"def make_loop(): return _loading.make_loop({target.factory!r})\n"
+            f"aio = _loading.load_namespace({target.namespace_name!r})\n"
         )
         inherited = {name: value for name, value in environment().items() if name != "PYTHONDEVMODE"}
         return subprocess.run(
@@ -136,3 +145,7 @@ def run_program(target: Target) -> RunProgram:
         )
 
     return run
+
+
+FORKED: dict[tuple[str, ...], dict[str, subprocess.CompletedProcess[str]]] = {}
+"""What became of programs that were run among others, by target and programs, until the case of each asks for it."""

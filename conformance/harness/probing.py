@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from conformance.harness.children import environment
@@ -26,7 +26,6 @@ from conformance.target import TargetError, resolve
 from reports.model import Probe
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from conformance.target import Target
@@ -80,7 +79,7 @@ def probe(target: Target, start_timeout: float = START_TIMEOUT, attempt: Attempt
             return [known[feature] for feature in FEATURES]
         if not checked and time.monotonic() - began >= start_timeout:
             raise TargetError(
-                f"{target.factory} was imported and asked for a loop, and hung or took longer than {start_timeout:g} s; "
+                f"{target.factory}, when asked for a loop, hung or took longer than {start_timeout:g} s; "
                 f"if it needs more, give --start-timeout, and else see: python -c {shlex.quote(_first_loop(target))}"
             )
         if not checked:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from conformance.loading import ESSENTIALS, load_factory
 from conformance.target import KNOWN, Known, TargetError, adapters, check_loop, entry_points, resolve
-from conformance.target.model import ESSENTIALS, FACTORY, load_factory
+from conformance.target.model import FACTORY
 
 if TYPE_CHECKING:
     from collections.abc import Callable

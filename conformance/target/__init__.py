@@ -6,8 +6,9 @@ loop = target.make_loop()
 
 from __future__ import annotations
 
+from conformance.loading import TargetError, check_loop, make_current_folder_importable
 from conformance.target.known import KNOWN, Known
-from conformance.target.model import Target, TargetError, check_loop, make_current_folder_importable
+from conformance.target.model import Target
 from conformance.target.names import ENTRY_POINTS, entry_points, resolve
 
 __all__ = [

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from conformance.target.model import import_quietly
+from conformance.loading import import_quietly
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from conformance.loading import TargetError, describe
 from conformance.target.known import KNOWN
-from conformance.target.model import FACTORY, Target, TargetError, describe, is_importable
+from conformance.target.model import FACTORY, Target, is_importable
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint

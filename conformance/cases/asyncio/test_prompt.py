@@ -20,52 +20,59 @@ if TYPE_CHECKING:
 
 GREETING = "asyncio REPL"
 
+# What is awaited takes longer than a prompt that does not wait for it needs for the next statement.
+AWAITS = "x = await asyncio.sleep(0.03, 'slept')\nprint('value:', x)\n"
+SHOWS = "await asyncio.sleep(0.03, 'sle' 'pt')\n"
+ONE_LOOP = (
+    "loop = asyncio.get_running_loop()\n"
+    "event = asyncio.Event()\n"
+    "_ = loop.call_later(0.03, event.set)\n"
+    "print('woken:', await event.wait())\n"
+    "print('same:', asyncio.get_running_loop() is loop, loop.is_running())\n"
+)
+TASK = "task = asyncio.create_task(asyncio.sleep(0.03, 'done'))\nother = 1\nprint('task:', await task)\n"
+WITHIN = "print('all:', [await asyncio.sleep(0, n) for n in range(3)], 1 + await asyncio.sleep(0, 1))\n"
+EXCEPTIONS = "await asyncio.wait_for(asyncio.sleep(60), 0)\n1 / 0\nprint('went', await asyncio.sleep(0.03, 'on'))\n"
+NOTHING = ""
+NAME = "print('name:', asyncio.__name__)\n"
+TYPED = (AWAITS, SHOWS, ONE_LOOP, TASK, WITHIN, EXCEPTIONS, NOTHING, NAME)
+
 
 @requirement("python-m-asyncio/allows-top-level-await")
 def test_await_works_at_the_prompt_and_gives_the_value(prompt: Prompt) -> None:
-    finished = prompt("x = await asyncio.sleep(0.001, 'slept')\nprint('value:', x)\n")
+    finished = prompt(AWAITS)
     assert "value: slept\n" in finished.stdout, finished.stderr
     assert finished.returncode == 0
 
 
 @requirement("python-m-asyncio/allows-top-level-await")
 def test_the_prompt_shows_the_value_of_an_expression_that_awaits(prompt: Prompt) -> None:
-    finished = prompt("await asyncio.sleep(0.001, 'sle' 'pt')\n")
+    finished = prompt(SHOWS)
     assert "'slept'" in finished.stdout, finished.stderr
 
 
 @requirement("python-m-asyncio/allows-top-level-await")
 def test_statements_at_the_prompt_run_in_one_running_loop(prompt: Prompt) -> None:
-    finished = prompt(
-        "loop = asyncio.get_running_loop()\n"
-        "event = asyncio.Event()\n"
-        "_ = loop.call_later(0.001, event.set)\n"
-        "print('woken:', await event.wait())\n"
-        "print('same:', asyncio.get_running_loop() is loop, loop.is_running())\n"
-    )
+    finished = prompt(ONE_LOOP)
     assert "woken: True\n" in finished.stdout, finished.stderr
     assert "same: True True\n" in finished.stdout
 
 
 @requirement("python-m-asyncio/allows-top-level-await")
 def test_a_task_goes_on_between_statements(prompt: Prompt) -> None:
-    finished = prompt(
-        "task = asyncio.create_task(asyncio.sleep(0.001, 'done'))\nother = 1\nprint('task:', await task)\n"
-    )
+    finished = prompt(TASK)
     assert "task: done\n" in finished.stdout, finished.stderr
 
 
 @requirement("python-m-asyncio/allows-top-level-await")
 def test_await_works_within_an_expression_at_the_prompt(prompt: Prompt) -> None:
-    finished = prompt("print('all:', [await asyncio.sleep(0, n) for n in range(3)], 1 + await asyncio.sleep(0, 1))\n")
+    finished = prompt(WITHIN)
     assert "all: [0, 1, 2] 2\n" in finished.stdout, finished.stderr
 
 
 @requirement("python-m-asyncio/allows-top-level-await")
 def test_after_an_exception_the_prompt_goes_on(prompt: Prompt) -> None:
-    finished = prompt(
-        "await asyncio.wait_for(asyncio.sleep(60), 0)\n1 / 0\nprint('went', await asyncio.sleep(0, 'on'))\n"
-    )
+    finished = prompt(EXCEPTIONS)
     assert "TimeoutError" in finished.stderr
     assert "ZeroDivisionError" in finished.stderr
     assert "went on\n" in finished.stdout
@@ -73,7 +80,7 @@ def test_after_an_exception_the_prompt_goes_on(prompt: Prompt) -> None:
 
 @requirement("python-m-asyncio/imports-asyncio-and-greets")
 def test_the_prompt_greets(prompt: Prompt) -> None:
-    finished = prompt("")
+    finished = prompt(NOTHING)
     lines = (finished.stderr + finished.stdout).splitlines()
     assert lines[0].startswith(GREETING)
     assert finished.returncode == 0
@@ -81,7 +88,7 @@ def test_the_prompt_greets(prompt: Prompt) -> None:
 
 @requirement("python-m-asyncio/imports-asyncio-and-greets")
 def test_the_namespace_is_imported_at_the_prompt(prompt: Prompt, target: Target) -> None:
-    finished = prompt("print('name:', asyncio.__name__)\n")
+    finished = prompt(NAME)
     assert f"name: {target.namespace_name}\n" in finished.stdout, finished.stderr
 
 

@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from conformance.support.children import ECHO, LONG_LIVED, PYTHON, UNTIL_EOF, Recorder, end, spawn
+from conformance.support.children import (
+    ECHO,
+    LONG_LIVED,
+    NOTHING,
+    PYTHON,
+    UNTIL_EOF,
+    Program,
+    Recorder,
+    end,
+    prints,
+    spawn,
+)
 from conformance.support.marks import DEBUG, EAGER, PLAIN, on_loops, requirement
 
 if TYPE_CHECKING:
@@ -20,9 +31,15 @@ if TYPE_CHECKING:
 
 UNIX_SHELL = pytest.mark.skipif(sys.platform == "win32", reason="the command is for a POSIX shell")
 
-SHOWS_ARGUMENTS = "import os, sys; sys.stdout.buffer.write(b'|'.join(map(os.fsencode, sys.argv[1:])))"
+SHOWS_ARGUMENTS = Program(
+    "import os, sys; sys.stdout.buffer.write(b''.join(b'|' + os.fsencode(word) for word in sys.argv[1:]))",
+    """printf '|%s' "$@\"""",
+)
 # Writes to both of its output streams, the second time what comes of its input.
-THREE_STREAMS = "import os; os.write(1, b'out '); os.write(2, b'err ' + os.read(0, 100))"
+THREE_STREAMS = Program(
+    "import os; os.write(1, b'out '); os.write(2, b'err ' + os.read(0, 100))",
+    "printf 'out '; printf 'err ' >&2; dd bs=100 count=1 1>&2 2>/dev/null",
+)
 
 
 METHODS = ("get_pid", "get_pipe_transport", "get_returncode", "kill", "send_signal", "terminate", "close", "is_closing")
@@ -45,7 +62,7 @@ async def output_of(started: tuple[Any, Recorder]) -> tuple[bytes, bytes, int]:
 
 @requirement("loop.subprocess_exec/accepts-documented-parameters")
 async def test_exec_is_a_coroutine_method_that_takes_its_streams_by_keyword(loop: Any) -> None:
-    coroutine = loop.subprocess_exec(lambda: Recorder(loop), *PYTHON, "", stdin=None, stdout=None, stderr=None)
+    coroutine = loop.subprocess_exec(lambda: Recorder(loop), *NOTHING.line, stdin=None, stdout=None, stderr=None)
     assert inspect.isawaitable(coroutine)
     transport, protocol = await coroutine
     await end(transport, protocol)
@@ -56,7 +73,7 @@ async def test_exec_is_a_coroutine_method_that_takes_its_streams_by_keyword(loop
 async def test_the_arguments_of_a_program_reach_it_in_order_and_as_they_are(loop: Any) -> None:
     arguments = ["$HOME", "*", "a b", "", "'\"", ";exit 3", "%PATH%", "\\", "~"]
     output, errors, code = await output_of(await spawn(loop, SHOWS_ARGUMENTS, *arguments))
-    assert (output.decode().split("|"), errors, code) == (arguments, b"", 0)
+    assert (output.decode().split("|"), errors, code) == (["", *arguments], b"", 0)
 
 
 @requirement("loop.subprocess_exec/runs-program-without-shell")
@@ -74,15 +91,15 @@ async def test_a_program_needs_no_arguments(loop: Any) -> None:
 async def test_arguments_are_text_or_bytes_in_the_encoding_of_file_names(loop: Any) -> None:
     arguments: list[str | bytes] = ["text \u00e9", os.fsencode("bytes \u00e9"), b"plain"]
     output, _, code = await output_of(await spawn(loop, SHOWS_ARGUMENTS, *arguments))
-    assert (output.split(b"|"), code) == ([os.fsencode(argument) for argument in arguments], 0)
+    assert (output.split(b"|"), code) == ([b"", *map(os.fsencode, arguments)], 0)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Popen takes no bytes on Windows")
 @requirement("loop.subprocess_exec/accepts-str-and-bytes-arguments")
 async def test_the_program_may_be_bytes_as_well(loop: Any) -> None:
-    line = [os.fsencode(word) for word in (*PYTHON, SHOWS_ARGUMENTS, "one")]
+    line = [os.fsencode(word) for word in (*SHOWS_ARGUMENTS.line, "one")]
     transport, protocol = await loop.subprocess_exec(lambda: Recorder(loop), *line)
-    assert await output_of((transport, protocol)) == (b"one", b"", 0)
+    assert await output_of((transport, protocol)) == (b"|one", b"", 0)
 
 
 @requirement("loop.subprocess_exec/accepts-subprocess-protocol-factory")
@@ -94,7 +111,7 @@ async def test_the_protocol_is_what_the_factory_made_once(loop: Any, aio: Any) -
         made.append(Recorder(loop))
         return made[-1]
 
-    transport, protocol = await loop.subprocess_exec(factory, *PYTHON, "")
+    transport, protocol = await loop.subprocess_exec(factory, *NOTHING.line)
     assert made == [protocol]
     assert isinstance(protocol, aio.SubprocessProtocol)
     await output_of((transport, protocol))
@@ -108,7 +125,7 @@ async def test_a_class_of_protocols_is_a_factory(loop: Any, aio: Any) -> None:
         def connection_lost(self, exc: BaseException | None) -> None:
             ended.set_result(exc)
 
-    transport, protocol = await loop.subprocess_exec(Mine, *PYTHON, "")
+    transport, protocol = await loop.subprocess_exec(Mine, *NOTHING.line)
     assert type(protocol) is Mine
     transport.get_pipe_transport(0).close()
     assert await ended is None
@@ -118,7 +135,7 @@ async def test_a_class_of_protocols_is_a_factory(loop: Any, aio: Any) -> None:
 @on_loops(PLAIN, DEBUG, EAGER)
 @requirement("loop.subprocess_exec/returns-transport-protocol-pair")
 async def test_exec_gives_a_transport_and_the_protocol_that_was_told_of_it(loop: Any) -> None:
-    pair = await loop.create_task(spawn(loop, "print('ran', end='')"))
+    pair = await loop.create_task(spawn(loop, prints("ran")))
     transport, protocol = pair
     assert [name for name in METHODS if not callable(getattr(transport, name, None))] == []
     assert protocol.told("connection_made") == [(transport,)]
@@ -247,7 +264,10 @@ async def test_the_popen_object_is_extra_information(loop: Any) -> None:
 
 @requirement("loop.subprocess_exec/forwards-keywords-to-popen")
 async def test_the_folder_and_the_environment_of_a_child_can_be_given(loop: Any, tmp_path: Path) -> None:
-    program = "import os; print(os.getcwd(), os.environ.get('WORD'), 'OTHER' in os.environ, end='')"
+    program = Program(
+        "import os; print(os.getcwd(), os.environ.get('WORD'), 'OTHER' in os.environ, end='')",
+        """printf '%s %s %s' "$(pwd -P)" "$WORD" "${OTHER-False}\"""",
+    )
     environment = {name: value for name, value in os.environ.items() if name != "OTHER"} | {"WORD": "said"}
     output, _, _ = await output_of(await spawn(loop, program, cwd=tmp_path, env=environment))
     assert output.decode() == f"{tmp_path} said False"
@@ -284,7 +304,7 @@ async def test_a_child_gets_the_descriptors_that_it_is_to_get_and_no_others(loop
 @pytest.mark.skipif(sys.platform == "win32", reason="nothing runs between fork and exec on Windows")
 @requirement("loop.subprocess_exec/forwards-keywords-to-popen")
 async def test_a_function_can_run_in_the_child_before_the_program(loop: Any, tmp_path: Path) -> None:
-    program = "import os; print(os.getcwd(), end='')"
+    program = Program("import os; print(os.getcwd(), end='')", """printf %s "$(pwd -P)\"""")
     output, _, _ = await output_of(await spawn(loop, program, preexec_fn=lambda: os.chdir(tmp_path)))
     assert output.decode() == str(tmp_path)
 
@@ -329,7 +349,7 @@ async def test_the_other_end_of_a_pipe_given_to_a_child_can_be_read_from(loop: A
         def connection_lost(self, _: BaseException | None) -> None:
             ended.set_result(None)
 
-    transport, protocol = await spawn(loop, "print('shown', end='')", stdout=writing, stdin=subprocess.DEVNULL)
+    transport, protocol = await spawn(loop, prints("shown"), stdout=writing, stdin=subprocess.DEVNULL)
     os.close(writing)
     await loop.connect_read_pipe(Reader, os.fdopen(reading, "rb", 0))
     await ended
@@ -429,7 +449,7 @@ async def test_a_shell_takes_no_buffer_size_no_text_and_no_lack_of_a_shell(loop:
 FORGETFUL = """
 import subprocess, warnings
 from asyncio import SubprocessProtocol
-from conformance.support.children import LONG_LIVED, PYTHON, reaped_after_kill
+from conformance.support.reaping import reaped_after_kill
 
 warnings.simplefilter("ignore")
 loop = make_loop()
@@ -445,7 +465,7 @@ print("killed" if reaped_after_kill(pid) else "ended otherwise")
 
 @requirement("loop.subprocess_exec/kills-child-with-transport")
 def test_a_child_of_exec_is_killed_with_its_transport_and_loop(run_program: RunProgram) -> None:
-    start = "subprocess_exec(SubprocessProtocol, *PYTHON, LONG_LIVED"
+    start = f"subprocess_exec(SubprocessProtocol, *{LONG_LIVED.line}"
     done = run_program(FORGETFUL.format(start=start, stream="PIPE"))
     assert done.stdout.split() == ["killed"], done.stderr
 
@@ -483,7 +503,7 @@ async def test_closing_the_transport_kills_a_shell(loop: Any) -> None:
 def test_a_selector_loop_of_windows_has_neither_children_nor_pipes(aio: Any, method: str) -> None:
     loop = aio.SelectorEventLoop()
     with open(os.devnull, "rb") as file:  # noqa: PTH123 - a name, not a path
-        arguments = [*PYTHON, ""] if method == "subprocess_exec" else [file]
+        arguments = [*NOTHING.line] if method == "subprocess_exec" else [file]
         with pytest.raises(NotImplementedError):
             loop.run_until_complete(getattr(loop, method)(aio.SubprocessProtocol, *arguments))
     loop.close()

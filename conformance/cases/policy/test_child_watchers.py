@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from conformance.support.children import LONG_LIVED, PYTHON, UNTIL_EOF, is_child, start
+from conformance.support.children import LONG_LIVED, UNTIL_EOF, Program, is_child, line_of, start
 from conformance.support.marks import requirement
 from conformance.support.threads import in_thread, run_beside
 from conformance.support.waiting import until, wait_until
@@ -29,6 +29,9 @@ if sys.platform == "win32":
 BY_SIGNAL = ["SafeChildWatcher", "FastChildWatcher", "MultiLoopChildWatcher"]
 """Those that handle SIGCHLD from ``attach_loop()`` on."""
 EVERY = [*BY_SIGNAL, "ThreadedChildWatcher", *(["PidfdChildWatcher"] if hasattr(os, "pidfd_open") else [])]
+
+# How long the main thread sleeps at most where nothing but a signal is to wake it.
+TICK = 0.005
 
 
 @contextmanager
@@ -57,11 +60,12 @@ def on(*names: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("watcher", names, indirect=True)
 
 
-def spawn_unheard(program: str) -> int:
+def spawn_unheard(program: str | Program) -> int:
     """Start a child that no loop knows of; its process id."""
+    line = line_of(program)
     if hasattr(os, "posix_spawn"):
-        return os.posix_spawn(PYTHON[0], [*PYTHON, program], os.environ)
-    return os.spawnve(os.P_NOWAIT, PYTHON[0], [*PYTHON, program], os.environ)
+        return os.posix_spawn(line[0], line, os.environ)
+    return os.spawnve(os.P_NOWAIT, line[0], line, os.environ)
 
 
 def has_ended(pid: int) -> bool:
@@ -330,9 +334,15 @@ def test_one_signal_handler_serves_loops_of_any_thread(
         processes = [await start(aio, f"raise SystemExit({n})") for n in range(3)]
         return [await process.wait() for process in processes]
 
+    def tick() -> None:
+        ticking.append(loop.call_later(TICK, tick))
+
     assert watcher.is_active()
     assert signal.getsignal(signal.SIGCHLD) not in (signal.SIG_DFL, signal.SIG_IGN)
+    # The system interrupts the thread that started the child, and the main thread, where the handler runs, sleeps on.
+    ticking = [loop.call_later(TICK, tick)]
     assert run_beside(loop, lambda: run_on_a_loop_of_its_own(target, main())) == [0, 1, 2]
+    ticking[-1].cancel()
 
 
 @on("SafeChildWatcher", "MultiLoopChildWatcher")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conformance.support.buffers import more_than_fits
-from conformance.support.children import PYTHON, UNTIL_EOF
+from conformance.support.children import until_eof
 from conformance.support.connections import OVER_PLAIN
 from conformance.support.datagrams import bound, endpoint
 from conformance.support.idling import hears, woken_by
@@ -146,9 +146,9 @@ async def test_the_end_of_its_child_wakes_a_loop(loop: Any) -> None:
             exited.set_result(transport.get_returncode())
 
     reading, writing = os.pipe()
-    program = f"{UNTIL_EOF}; raise SystemExit(7)"
+    program = until_eof(7)
     try:
-        transport, _ = await loop.subprocess_exec(Tells, *PYTHON, program, stdin=reading, stdout=DEVNULL, stderr=None)
+        transport, _ = await loop.subprocess_exec(Tells, *program.line, stdin=reading, stdout=DEVNULL, stderr=None)
         assert await woken_by(loop, partial(os.close, writing), exited) == 7
         transport.close()
     finally:

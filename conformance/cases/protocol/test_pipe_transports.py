@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from conformance.support.children import ECHO, end, spawn
+from conformance.support.children import ECHO, NOTHING, end, spawn
 from conformance.support.marks import requirement
 from conformance.support.pipes import BASE_METHODS, READ_METHODS, WRITE_METHODS, lacks, pipe
 from conformance.support.protocols import Recorder
@@ -67,7 +67,7 @@ async def test_connecting_a_pipe_for_reading_gives_a_read_transport(loop: Any, a
 @pytest.mark.parametrize("fd", [1, 2])
 @requirement("ReadTransport/returned-by-connect-read-pipe")
 async def test_the_outputs_of_a_child_are_read_transports(loop: Any, aio: Any, fd: int) -> None:
-    transport, protocol = await spawn(loop, "")
+    transport, protocol = await spawn(loop, NOTHING)
     output = transport.get_pipe_transport(fd)
     assert isinstance(output, aio.ReadTransport)
     assert lacks(output, BASE_METHODS, READ_METHODS) == []

@@ -11,14 +11,21 @@ import pytest
 
 from conformance.support.children import (
     ECHO,
+    LEAVES_A_GRANDCHILD,
     LONG_LIVED,
     MORE_THAN_A_PIPE_HOLDS,
-    PYTHON,
+    NOTHING,
+    OUT_AND_ERR,
+    OWN_PID,
     STUBBORN,
     UNTIL_EOF,
+    Program,
     Recorder,
     end,
+    ends_with,
+    prints,
     spawn,
+    until_eof,
 )
 from conformance.support.marks import DEBUG, EAGER, PLAIN, on_loops, requirement
 from conformance.support.waiting import turns
@@ -34,9 +41,6 @@ for name in "SIGUSR1", "SIGUSR2", "SIGINT", "SIGTERM":
 os.write(1, b"ready ")
 while os.read(0, 1): pass
 """
-
-# Its own child has the pipes as well, and echoes until its input ends.
-LEAVES_A_GRANDCHILD = f"import subprocess, sys; subprocess.Popen([*{PYTHON!r}, {ECHO!r}]); sys.exit(5)"
 
 KILLED = 1 if sys.platform == "win32" else -9
 
@@ -56,7 +60,7 @@ def send_sigterm(transport: Any) -> None:
 @pytest.mark.parametrize("method", ["subprocess_exec", "subprocess_shell"])
 @requirement("SubprocessTransport/returned-by-subprocess-methods")
 async def test_both_ways_to_start_a_child_give_a_subprocess_transport(loop: Any, aio: Any, method: str) -> None:
-    line = [*PYTHON, ""] if method == "subprocess_exec" else ["exit 0"]
+    line = [*NOTHING.line] if method == "subprocess_exec" else ["exit 0"]
     transport, protocol = await getattr(loop, method)(lambda: Recorder(loop), *line)
     assert isinstance(transport, aio.SubprocessTransport)
     await end(transport, protocol)
@@ -64,7 +68,7 @@ async def test_both_ways_to_start_a_child_give_a_subprocess_transport(loop: Any,
 
 @requirement("SubprocessTransport.get_pid/returns-child-pid")
 async def test_the_process_id_is_the_childs_before_and_after_its_end(loop: Any) -> None:
-    transport, protocol = await spawn(loop, "import os; print(os.getpid(), end='')")
+    transport, protocol = await spawn(loop, OWN_PID)
     pid = transport.get_pid()
     assert type(pid) is int
     await end(transport, protocol)
@@ -85,18 +89,20 @@ async def test_the_pipe_of_descriptor_0_writes_to_the_child(loop: Any) -> None:
 @pytest.mark.parametrize("stdin", [None, subprocess.DEVNULL], ids=["inherited", "nowhere"])
 @requirement("SubprocessTransport.get_pipe_transport/returns-stdin-write-transport")
 async def test_without_a_pipe_to_the_child_there_is_no_write_transport(loop: Any, stdin: int | None) -> None:
-    transport, protocol = await spawn(loop, "", stdin=stdin)
+    transport, protocol = await spawn(loop, NOTHING, stdin=stdin)
     assert transport.get_pipe_transport(0) is None
     await end(transport, protocol)
 
 
 @requirement("SubprocessTransport.get_pipe_transport/returns-output-read-transports")
 async def test_the_pipes_of_descriptors_1_and_2_read_from_the_child(loop: Any) -> None:
-    transport, protocol = await spawn(loop, "import os; os.write(1, b'out'); os.write(2, b'err')")
+    when_told = Program(f"import os; os.read(0, 1); {OUT_AND_ERR.python}", f"read -r line; {OUT_AND_ERR.shell}")
+    transport, protocol = await spawn(loop, when_told)
     out, err = (transport.get_pipe_transport(fd) for fd in (1, 2))
     assert [transport.get_pipe_transport(fd) for fd in (1, 2)] == [out, err]
     assert out is not err
     err.pause_reading()
+    transport.get_pipe_transport(0).write(b"\n")
     await protocol.has_read(b"out")
     await turns(loop)
     assert protocol.output == {1: b"out", 2: b""}
@@ -107,7 +113,7 @@ async def test_the_pipes_of_descriptors_1_and_2_read_from_the_child(loop: Any) -
 @pytest.mark.parametrize("fd", [1, 2])
 @requirement("SubprocessTransport.get_pipe_transport/returns-output-read-transports")
 async def test_without_a_pipe_from_the_child_there_is_no_read_transport(loop: Any, fd: int) -> None:
-    transport, protocol = await spawn(loop, "", **{("stdout", "stderr")[fd - 1]: subprocess.DEVNULL})
+    transport, protocol = await spawn(loop, NOTHING, **{("stdout", "stderr")[fd - 1]: subprocess.DEVNULL})
     assert transport.get_pipe_transport(fd) is None
     assert transport.get_pipe_transport(3 - fd) is not None
     await end(transport, protocol)
@@ -115,7 +121,7 @@ async def test_without_a_pipe_from_the_child_there_is_no_read_transport(loop: An
 
 @requirement("SubprocessTransport.get_pipe_transport/returns-none-for-other-fd")
 async def test_there_are_no_other_pipes(loop: Any) -> None:
-    transport, protocol = await spawn(loop, "")
+    transport, protocol = await spawn(loop, NOTHING)
     assert [transport.get_pipe_transport(fd) for fd in (3, 4, 17, 1000)] == [None] * 4
     await end(transport, protocol)
 
@@ -160,7 +166,8 @@ async def test_the_pipe_from_the_child_can_be_paused(loop: Any) -> None:
 
 @requirement("SubprocessTransport.get_pipe_transport/returns-usable-pipe-transports")
 async def test_the_pipe_from_the_child_can_be_closed_alone(loop: Any) -> None:
-    transport, protocol = await spawn(loop, "import os; os.read(0, 1); os.write(2, b'still here')")
+    goes_on = Program("import os; os.read(0, 1); os.write(2, b'still here')", "read -r line; printf 'still here' >&2")
+    transport, protocol = await spawn(loop, goes_on)
     transport.get_pipe_transport(1).close()
     await protocol.hears("pipe_connection_lost")
     assert (protocol.told("pipe_connection_lost"), transport.get_returncode()) == ([(1, None)], None)
@@ -178,7 +185,7 @@ async def test_a_protocol_is_held_back_while_the_child_does_not_read(loop: Any) 
         def resume_writing(self) -> None:
             self._note("resume_writing")
 
-    transport, protocol = await loop.subprocess_exec(lambda: Writer(loop), *PYTHON, ECHO)
+    transport, protocol = await loop.subprocess_exec(lambda: Writer(loop), *ECHO.line)
     stdin = transport.get_pipe_transport(0)
     stdin.write(bytes(MORE_THAN_A_PIPE_HOLDS))
     assert (protocol.names(), stdin.get_write_buffer_size() > 0) == (["connection_made", "pause_writing"], True)
@@ -190,7 +197,7 @@ async def test_a_protocol_is_held_back_while_the_child_does_not_read(loop: Any) 
 
 @requirement("SubprocessTransport.get_returncode/returns-code-or-none")
 async def test_the_return_code_is_none_until_the_child_has_ended(loop: Any) -> None:
-    transport, protocol = await spawn(loop, UNTIL_EOF + "; sys.exit(42)")
+    transport, protocol = await spawn(loop, until_eof(42))
     codes = [transport.get_returncode()]
     await protocol.has_read(b"ready")
     codes.append(transport.get_returncode())
@@ -244,7 +251,7 @@ async def test_killing_ends_a_child_that_lets_nothing_else_end_it(loop: Any) -> 
 @pytest.mark.parametrize("act", [kill, terminate, send_sigterm])
 @requirement("SubprocessTransport.send_signal/raises-after-exit")
 async def test_a_child_that_has_ended_takes_no_signal(loop: Any, act: Callable[[Any], None]) -> None:
-    transport, protocol = await spawn(loop, "")
+    transport, protocol = await spawn(loop, NOTHING)
     await protocol.hears("connection_lost")
     for _ in range(2):
         with pytest.raises(ProcessLookupError):
@@ -277,7 +284,7 @@ async def test_closing_kills_a_child_without_pipes(loop: Any) -> None:
 
 @requirement("SubprocessTransport.close/kills-running-child")
 async def test_closing_leaves_the_return_code_of_a_child_that_has_ended(loop: Any) -> None:
-    transport, protocol = await spawn(loop, "import sys; sys.exit(6)")
+    transport, protocol = await spawn(loop, ends_with(6))
     await protocol.hears("process_exited")
     transport.close()
     await protocol.hears("connection_lost")
@@ -308,6 +315,7 @@ async def test_a_transport_is_closing_from_when_it_is_closed(loop: Any) -> None:
 @requirement("SubprocessTransport.close/closes-pipe-transports")
 async def test_closing_closes_the_pipes_that_a_grandchild_holds_open(loop: Any) -> None:
     transport, protocol = await spawn(loop, LEAVES_A_GRANDCHILD)
+    transport.get_pipe_transport(0).write(b"\n")
     await protocol.hears("process_exited")
     transport.close()
     await protocol.hears("connection_lost")
@@ -350,7 +358,7 @@ async def test_a_protocol_may_close_its_transport_from_any_callback(loop: Any) -
             super()._note(*call)
             self.transport.close()
 
-    _, protocol = await loop.subprocess_exec(lambda: Closing(loop), *PYTHON, LONG_LIVED)
+    _, protocol = await loop.subprocess_exec(lambda: Closing(loop), *LONG_LIVED.line)
     await protocol.hears("connection_lost")
     await turns(loop)
     assert len(protocol.calls) == 6
@@ -358,7 +366,7 @@ async def test_a_protocol_may_close_its_transport_from_any_callback(loop: Any) -
 
 @requirement("SubprocessProtocol.pipe_data_received/receives-fd-and-bytes")
 async def test_output_comes_with_its_descriptor_as_bytes_and_never_empty(loop: Any) -> None:
-    transport, protocol = await spawn(loop, "import os; os.write(1, b'out'); os.write(2, b'err')")
+    transport, protocol = await spawn(loop, OUT_AND_ERR)
     await end(transport, protocol)
     received = protocol.told("pipe_data_received")
     assert sorted(received) == [(1, b"out"), (2, b"err")]
@@ -397,7 +405,7 @@ async def test_output_that_was_written_before_the_end_is_not_lost(loop: Any) -> 
 
 @requirement("SubprocessProtocol.pipe_connection_lost/called-once-per-closed-pipe")
 async def test_the_end_of_each_pipe_is_told_once(loop: Any) -> None:
-    transport, protocol = await spawn(loop, "print('out')")
+    transport, protocol = await spawn(loop, prints("out"))
     await end(transport, protocol)
     await turns(loop)
     assert sorted(fd for fd, _ in protocol.told("pipe_connection_lost")) == [0, 1, 2]
@@ -407,14 +415,15 @@ async def test_the_end_of_each_pipe_is_told_once(loop: Any) -> None:
 @requirement("SubprocessProtocol.pipe_connection_lost/called-once-per-closed-pipe")
 async def test_the_end_is_told_of_pipes_only(loop: Any, name: str) -> None:
     streams = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL) | {name: subprocess.PIPE}
-    transport, protocol = await spawn(loop, "", **streams)
+    transport, protocol = await spawn(loop, NOTHING, **streams)
     await end(transport, protocol)
     assert protocol.told("pipe_connection_lost") == [(("stdin", "stdout", "stderr").index(name), None)]
 
 
 @requirement("SubprocessProtocol.pipe_connection_lost/called-once-per-closed-pipe")
 async def test_the_end_of_a_pipe_is_told_while_the_child_runs(loop: Any) -> None:
-    transport, protocol = await spawn(loop, "import os; os.close(2); os.read(0, 1)")
+    closes_its_errors = Program("import os; os.close(2); os.read(0, 1)", "exec 2>&-; read -r line; exit 0")
+    transport, protocol = await spawn(loop, closes_its_errors)
     await protocol.hears("pipe_connection_lost")
     assert (protocol.told("pipe_connection_lost"), transport.get_returncode()) == ([(2, None)], None)
     transport.get_pipe_transport(0).close()
@@ -432,7 +441,8 @@ async def test_pipes_that_end_normally_end_without_an_error(loop: Any) -> None:
 
 @requirement("SubprocessProtocol.pipe_connection_lost/receives-none-on-normal-close")
 async def test_a_child_that_never_read_leaves_an_idle_pipe_without_an_error(loop: Any) -> None:
-    transport, protocol = await spawn(loop, "import os; os.close(0)", stdout=None, stderr=None)
+    closes_its_input = Program("import os; os.close(0)", "exec <&-")
+    transport, protocol = await spawn(loop, closes_its_input, stdout=None, stderr=None)
     await end(transport, protocol)
     assert protocol.told("pipe_connection_lost") == [(0, None)]
 
@@ -460,6 +470,7 @@ async def test_the_end_of_a_child_that_a_signal_ended_is_told(loop: Any) -> None
 @requirement("SubprocessProtocol.process_exited/may-precede-pipe-callbacks")
 async def test_pipes_that_a_grandchild_holds_open_outlive_the_child(loop: Any) -> None:
     transport, protocol = await spawn(loop, LEAVES_A_GRANDCHILD)
+    transport.get_pipe_transport(0).write(b"\n")
     await protocol.hears("process_exited")
     assert (transport.get_returncode(), protocol.told("connection_lost")) == (5, [])
     transport.get_pipe_transport(0).write(b"from the grandchild")

@@ -1,4 +1,4 @@
-"""What SIGINT does while ``Runner.run()`` or ``run()`` is at work: each case is a program of its own."""
+"""What SIGINT does while ``Runner.run()`` or ``run()`` is at work: each case has a program in a process of its own."""
 
 from __future__ import annotations
 
@@ -204,8 +204,26 @@ with aio.Runner(loop_factory=make_loop) as runner:
 """
 
 
+PROGRAMS = [
+    PRELUDE + program
+    for program in (
+        FIRST_INTERRUPT_FROM_A_CALLBACK,
+        FIRST_INTERRUPT_FROM_THE_MAIN_TASK,
+        FIRST_INTERRUPT_WHILE_THE_LOOP_WAITS,
+        CANCELS_NO_OTHER_TASK,
+        UNINTERRUPTED_CANCELLATION,
+        RUN_FUNCTION,
+        EACH_RUN_COUNTS_ANEW,
+        SECOND_INTERRUPT,
+        SECOND_INTERRUPT_IN_A_TIGHT_LOOP,
+        HANDLERS,
+        INTERRUPTED_HANDLER,
+    )
+]
+
+
 def lines_printed(run_program: RunProgram, program: str) -> list[str]:
-    finished = run_program(PRELUDE + program)
+    finished = run_program(PRELUDE + program, among=PROGRAMS)
     assert finished.returncode == 0, finished.stderr
     return finished.stdout.splitlines()
 

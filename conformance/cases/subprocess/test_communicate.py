@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import shlex
 import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from conformance.support.children import ECHO, MORE_THAN_A_PIPE_HOLDS, PYTHON, UNTIL_EOF, start
+from conformance.support.children import (
+    ECHO,
+    LONG_LIVED,
+    MORE_THAN_A_PIPE_HOLDS,
+    NOTHING,
+    PYTHON,
+    UNTIL_EOF,
+    Program,
+    prints,
+    start,
+)
 from conformance.support.marks import DEBUG, EAGER, PLAIN, on_loops, requirement
 from conformance.support.waiting import until
 
@@ -17,7 +28,7 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
 # Tells how much it read until the end of its input, on standard error.
-COUNTS = "import sys; sys.stderr.write(str(len(sys.stdin.buffer.read())))"
+COUNTS = Program("import sys; sys.stderr.write(str(len(sys.stdin.buffer.read())))", "printf %s $(wc -c) >&2")
 
 
 def pipes(aio: Any, *names: str) -> dict[str, Any]:
@@ -33,9 +44,9 @@ async def test_communicate_is_a_coroutine_function_whose_input_has_a_name(aio: A
 
 @requirement("subprocess.Process.communicate/accepts-input")
 async def test_input_may_be_left_out(aio: Any) -> None:
-    process = await start(aio, "print('shown', end='')", **pipes(aio, "stdout"))
+    process = await start(aio, prints("shown"), **pipes(aio, "stdout"))
     assert await process.communicate() == (b"shown", None)
-    process = await start(aio, "print('shown', end='')", **pipes(aio, "stdout"))
+    process = await start(aio, prints("shown"), **pipes(aio, "stdout"))
     assert await process.communicate(None) == (b"shown", None)
 
 
@@ -73,7 +84,10 @@ async def test_input_comes_after_what_was_written_before(aio: Any) -> None:
 @on_loops(PLAIN, DEBUG)
 @requirement("subprocess.Process.communicate/returns-output-pair")
 async def test_the_output_is_a_pair_of_bytes(loop: AbstractEventLoop, aio: Any) -> None:
-    program = "import os; os.write(1, b'one '); os.write(2, b'error'); os.write(1, b'two')"
+    program = Program(
+        "import os; os.write(1, b'one '); os.write(2, b'error'); os.write(1, b'two')",
+        "printf 'one '; printf error >&2; printf two",
+    )
     process = await start(aio, program, **pipes(aio, "stdout", "stderr"))
     pair = await process.communicate()
     assert pair == (b"one two", b"error")
@@ -83,13 +97,13 @@ async def test_the_output_is_a_pair_of_bytes(loop: AbstractEventLoop, aio: Any) 
 
 @requirement("subprocess.Process.communicate/returns-output-pair")
 async def test_streams_to_which_nothing_was_written_are_empty(aio: Any) -> None:
-    process = await start(aio, "", **pipes(aio, "stdout", "stderr"))
+    process = await start(aio, NOTHING, **pipes(aio, "stdout", "stderr"))
     assert await process.communicate() == (b"", b"")
 
 
 @requirement("subprocess.Process.communicate/returns-output-pair")
 async def test_what_was_read_before_is_not_read_again(aio: Any) -> None:
-    process = await start(aio, "print('one'); print('two', end='')", **pipes(aio, "stdout"))
+    process = await start(aio, prints("one\ntwo"), **pipes(aio, "stdout"))
     assert (await process.stdout.readline()).strip() == b"one"
     assert await process.communicate() == (b"two", None)
 
@@ -97,11 +111,11 @@ async def test_what_was_read_before_is_not_read_again(aio: Any) -> None:
 @requirement("subprocess.Process.communicate/returns-none-for-unpiped-streams")
 async def test_streams_that_are_no_pipes_give_none(aio: Any) -> None:
     nowhere = aio.subprocess.DEVNULL
-    process = await start(aio, "print()", stdin=nowhere, stdout=nowhere, stderr=nowhere)
+    process = await start(aio, prints("shown"), stdin=nowhere, stdout=nowhere, stderr=nowhere)
     assert await process.communicate() == (None, None)
-    process = await start(aio, "", **pipes(aio, "stderr"))
+    process = await start(aio, NOTHING, **pipes(aio, "stderr"))
     assert await process.communicate() == (None, b"")
-    process = await start(aio, "", stderr=aio.subprocess.STDOUT, **pipes(aio, "stdout"))
+    process = await start(aio, NOTHING, stderr=aio.subprocess.STDOUT, **pipes(aio, "stdout"))
     assert await process.communicate() == (b"", None)
 
 
@@ -118,7 +132,10 @@ async def test_communicating_lasts_until_the_child_has_ended(aio: Any) -> None:
 async def test_communicating_lasts_until_the_output_has_ended(aio: Any) -> None:
     # The child ends, and its own child writes a little later.
     grandchild = "import os, time; time.sleep(0.05); os.write(1, b'late')"
-    program = f"import subprocess; subprocess.Popen([*{PYTHON!r}, {grandchild!r}])"
+    program = Program(
+        f"import subprocess; subprocess.Popen([*{PYTHON!r}, {grandchild!r}])",
+        f"{shlex.join([*PYTHON, grandchild])} &",
+    )
     process = await start(aio, program, **pipes(aio, "stdout"))
     assert await process.communicate() == (b"late", None)
     assert process.returncode == 0
@@ -126,7 +143,7 @@ async def test_communicating_lasts_until_the_output_has_ended(aio: Any) -> None:
 
 @requirement("subprocess.Process.communicate/reads-until-eof-and-exit")
 async def test_the_output_of_a_child_that_ended_long_ago_is_all_there(loop: AbstractEventLoop, aio: Any) -> None:
-    process = await start(aio, "print('kept', end='')", **pipes(aio, "stdout"))
+    process = await start(aio, prints("kept"), **pipes(aio, "stdout"))
     await until(loop, lambda: process.returncode is not None)
     assert await process.communicate() == (b"kept", None)
 
@@ -171,7 +188,7 @@ async def test_a_child_that_reads_nothing_is_no_error(
 async def test_input_for_a_child_that_has_ended_already_is_no_error(
     loop: AbstractEventLoop, aio: Any, reported: list[dict[str, Any]]
 ) -> None:
-    process = await start(aio, "print('done', end='')", **pipes(aio, "stdin", "stdout"))
+    process = await start(aio, prints("done"), **pipes(aio, "stdin", "stdout"))
     await until(loop, lambda: process.returncode is not None)
     assert await process.communicate(bytes(MORE_THAN_A_PIPE_HOLDS)) == (b"done", None)
     assert reported == []
@@ -179,7 +196,10 @@ async def test_input_for_a_child_that_has_ended_already_is_no_error(
 
 @requirement("subprocess.Process.communicate/ignores-broken-stdin")
 async def test_a_child_that_stops_reading_half_way_is_no_error(aio: Any, reported: list[dict[str, Any]]) -> None:
-    program = "import os; os.read(0, 1000); os.close(0); os.write(1, b'enough')"
+    program = Program(
+        "import os; os.read(0, 1000); os.close(0); os.write(1, b'enough')",
+        "dd bs=1000 count=1 >/dev/null 2>&1; exec <&-; printf enough",
+    )
     process = await start(aio, program, **pipes(aio, "stdin", "stdout"))
     assert await process.communicate(bytes(MORE_THAN_A_PIPE_HOLDS)) == (b"enough", None)
     assert reported == []
@@ -187,7 +207,7 @@ async def test_a_child_that_stops_reading_half_way_is_no_error(aio: Any, reporte
 
 @requirement("subprocess.Process.communicate/input-requires-stdin-pipe")
 async def test_input_reaches_no_child_whose_stdin_is_no_pipe(aio: Any) -> None:
-    program = "import sys; sys.exit(len(sys.stdin.buffer.read()))"
+    program = Program("import sys; sys.exit(len(sys.stdin.buffer.read()))", "exit $(wc -c)")
     process = await start(aio, program, stdin=aio.subprocess.DEVNULL)
     # The documentation does not say what becomes of the input: versions before 3.12 raise, later ones ignore it.
     with contextlib.suppress(AttributeError):
@@ -197,7 +217,7 @@ async def test_input_reaches_no_child_whose_stdin_is_no_pipe(aio: Any) -> None:
 
 @requirement("subprocess.Process.communicate/reads-until-eof-and-exit")
 async def test_after_communicating_was_cancelled_the_child_goes_on(loop: AbstractEventLoop, aio: Any) -> None:
-    process = await start(aio, "import time; time.sleep(60)", **pipes(aio, "stdin", "stdout"))
+    process = await start(aio, LONG_LIVED, **pipes(aio, "stdin", "stdout"))
     talking = loop.create_task(process.communicate(bytes(MORE_THAN_A_PIPE_HOLDS)))
     for _ in range(5):
         await aio.sleep(0)

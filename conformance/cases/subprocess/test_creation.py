@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import inspect
 import os
-import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from conformance.support.children import ECHO, PYTHON, UNTIL_EOF, start
+from conformance.support.children import (
+    ECHO,
+    FOLDER_AND_WORD,
+    LONG_LIVED,
+    NOTHING,
+    UNTIL_EOF,
+    Program,
+    prints,
+    prints_error,
+    start,
+)
 from conformance.support.marks import requirement
 
 if TYPE_CHECKING:
@@ -23,16 +32,20 @@ if TYPE_CHECKING:
 REFUSED = (ValueError, TypeError)
 
 # Writes to both of its output streams what it was told as arguments, and what comes of its input.
-THREE_STREAMS = "import os, sys; os.write(1, b'out:' + os.read(0, 9)); os.write(2, b'err')"
+THREE_STREAMS = Program(
+    "import os; os.write(1, b'out:' + os.read(0, 9)); os.write(2, b'err')", "printf out:; cat; printf err >&2"
+)
+CARRIAGE_RETURN = Program("import os; os.write(1, b'a' + bytes([13, 10]) + b'b')", r"printf 'a\r\nb'")
+COUNTS_ARGUMENTS = Program("import sys; sys.exit(len(sys.argv) - 1)", "exit $#")
 UNIX_SHELL = pytest.mark.skipif(sys.platform == "win32", reason="the command is for a POSIX shell")
 
 
-async def by_exec(aio: Any, program: str, **options: Any) -> Any:
+async def by_exec(aio: Any, program: Program, **options: Any) -> Any:
     return await start(aio, program, **options)
 
 
-async def by_shell(aio: Any, program: str, **options: Any) -> Any:
-    return await aio.create_subprocess_shell(subprocess.list2cmdline([*PYTHON, program]), **options)
+async def by_shell(aio: Any, program: Program, **options: Any) -> Any:
+    return await aio.create_subprocess_shell(program.command, **options)
 
 
 @requirement("create_subprocess_exec/accepts-documented-arguments")
@@ -90,9 +103,9 @@ async def test_the_streams_of_a_shell_are_the_parents_unless_given(aio: Any) -> 
 
 @requirement("create_subprocess_exec/returns-process", "subprocess.Process/returned-by-creation-functions")
 async def test_exec_runs_the_program_as_a_process(aio: Any) -> None:
-    process = await start(aio, "import sys; sys.exit(len(sys.argv))", "a", "b", "c")
+    process = await start(aio, COUNTS_ARGUMENTS, "a", "b", "c")
     assert isinstance(process, aio.subprocess.Process)
-    assert await process.wait() == 4
+    assert await process.wait() == 3
 
 
 @requirement("create_subprocess_shell/returns-process", "subprocess.Process/returned-by-creation-functions")
@@ -116,7 +129,7 @@ async def test_the_command_is_for_the_shell_to_read(aio: Any, convert: Any) -> N
 @pytest.mark.parametrize("run", [by_exec, by_shell], ids=["exec", "shell"])
 @requirement("subprocess.Process/returned-by-creation-functions")
 async def test_a_process_has_the_documented_attributes_and_methods(aio: Any, run: Any) -> None:
-    process = await run(aio, "")
+    process = await run(aio, NOTHING)
     names = (
         "wait",
         "communicate",
@@ -136,7 +149,7 @@ async def test_a_process_has_the_documented_attributes_and_methods(aio: Any, run
 @pytest.mark.parametrize("name", ["stdout", "stderr"])
 @requirement("create_subprocess_exec/limit-bounds-reader-buffers")
 async def test_a_line_longer_than_execs_limit_is_too_long_for_its_readers(aio: Any, name: str) -> None:
-    program = f"import sys; sys.{name}.write('x' * 90 + '\\n' + 'y' * 300 + '\\n')"
+    program = {"stdout": prints, "stderr": prints_error}[name](f"{'x' * 90}\n{'y' * 300}\n")
     process = await start(aio, program, limit=100, **{name: aio.subprocess.PIPE})
     reader = getattr(process, name)
     assert await reader.readuntil() == b"x" * 90 + b"\n"
@@ -150,7 +163,7 @@ async def test_a_line_longer_than_execs_limit_is_too_long_for_its_readers(aio: A
 @pytest.mark.parametrize("name", ["stdout", "stderr"])
 @requirement("create_subprocess_shell/limit-bounds-reader-buffers")
 async def test_a_line_longer_than_a_shells_limit_is_too_long_for_its_readers(aio: Any, name: str) -> None:
-    program = f"import sys; sys.{name}.write('x' * 90 + chr(10) + 'y' * 300 + chr(10))"
+    program = {"stdout": prints, "stderr": prints_error}[name](f"{'x' * 90}\n{'y' * 300}\n")
     process = await by_shell(aio, program, limit=100, **{name: aio.subprocess.PIPE})
     reader = getattr(process, name)
     assert await reader.readline() == b"x" * 90 + b"\n"
@@ -165,7 +178,10 @@ async def test_a_line_longer_than_a_shells_limit_is_too_long_for_its_readers(aio
     "create_subprocess_exec/limit-bounds-reader-buffers", "create_subprocess_shell/limit-bounds-reader-buffers"
 )
 async def test_a_limit_above_the_default_lets_longer_lines_through(aio: Any, run: Any) -> None:
-    program = "import sys; sys.stdout.write('x' * 500000 + '\\nrest')"
+    program = Program(
+        "import sys; sys.stdout.write('x' * 500000 + chr(10) + 'rest')",
+        "dd if=/dev/zero bs=500000 count=1 2>/dev/null | tr '\\0' x; echo; printf rest",
+    )
     process = await run(aio, program, limit=2**20, stdout=aio.subprocess.PIPE)
     assert await process.stdout.readline() == b"x" * 500000 + b"\n"
     assert await process.stdout.read() == b"rest"
@@ -174,18 +190,16 @@ async def test_a_limit_above_the_default_lets_longer_lines_through(aio: Any, run
 
 @requirement("create_subprocess_exec/passes-keywords-through")
 async def test_execs_other_keywords_are_those_of_the_loop(aio: Any, tmp_path: Path) -> None:
-    program = "import os; print(os.getcwd(), os.environ['WORD'], end='')"
     environment = {**os.environ, "WORD": "said"}
-    process = await start(aio, program, cwd=tmp_path, env=environment, stdout=aio.subprocess.PIPE)
+    process = await start(aio, FOLDER_AND_WORD, cwd=tmp_path, env=environment, stdout=aio.subprocess.PIPE)
     output, _ = await process.communicate()
     assert output.decode() == f"{tmp_path} said"
 
 
 @requirement("create_subprocess_shell/passes-keywords-through")
 async def test_a_shells_other_keywords_are_those_of_the_loop(aio: Any, tmp_path: Path) -> None:
-    program = "import os; print(os.getcwd(), os.environ['WORD'], end='')"
     environment = {**os.environ, "WORD": "said"}
-    process = await by_shell(aio, program, cwd=str(tmp_path), env=environment, stdout=aio.subprocess.PIPE)
+    process = await by_shell(aio, FOLDER_AND_WORD, cwd=str(tmp_path), env=environment, stdout=aio.subprocess.PIPE)
     output, _ = await process.communicate()
     assert output.decode() == f"{tmp_path} said"
 
@@ -194,8 +208,8 @@ async def test_a_shells_other_keywords_are_those_of_the_loop(aio: Any, tmp_path:
 @requirement("subprocess.Process/rejects-universal-newlines")
 async def test_a_process_has_no_universal_newlines(aio: Any, run: Any) -> None:
     with pytest.raises(REFUSED):
-        await run(aio, "", universal_newlines=True, stdout=aio.subprocess.PIPE)
-    process = await run(aio, "import os; os.write(1, b'a\\r\\nb')", stdout=aio.subprocess.PIPE)
+        await run(aio, NOTHING, universal_newlines=True, stdout=aio.subprocess.PIPE)
+    process = await run(aio, CARRIAGE_RETURN, stdout=aio.subprocess.PIPE)
     assert await process.communicate() == (b"a\r\nb", None)
 
 
@@ -237,7 +251,7 @@ async def test_a_stream_can_lead_nowhere(aio: Any, run: Any, name: str) -> None:
         f"null, mine = os.stat(os.devnull), os.fstat({fd})\n"
         "sys.exit(7 if (mine.st_mode, mine.st_ino, mine.st_rdev) == (null.st_mode, null.st_ino, null.st_rdev) else 1)"
     )
-    process = await run(aio, program, **{name: aio.subprocess.DEVNULL})
+    process = await run(aio, Program(program), **{name: aio.subprocess.DEVNULL})
     assert getattr(process, name) is None
     assert await process.wait() == 7
 
@@ -280,7 +294,7 @@ async def test_many_children_end_each_with_its_own_output_and_return_code(aio: A
 
 FORGETFUL = """
 import asyncio
-from conformance.support.children import LONG_LIVED, PYTHON, reaped_after_kill
+from conformance.support.reaping import reaped_after_kill
 
 async def start_and_forget(stream):
     process = await aio.{start}, stdin=stream, stdout=stream, stderr=stream)
@@ -297,7 +311,7 @@ print("killed" if reaped_after_kill(pid) else "ended otherwise")
 
 @requirement("create_subprocess_exec/kills-child-when-collected")
 def test_a_child_of_exec_is_killed_with_its_process_and_loop(run_program: RunProgram) -> None:
-    done = run_program(FORGETFUL.format(start="create_subprocess_exec(*PYTHON, LONG_LIVED", stream="PIPE"))
+    done = run_program(FORGETFUL.format(start=f"create_subprocess_exec(*{LONG_LIVED.line}", stream="PIPE"))
     assert done.stdout.split() == ["killed"], done.stderr
 
 

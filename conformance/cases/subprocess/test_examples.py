@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
+from conformance.support.children import PYTHON
 from conformance.support.marks import requirement
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ async def test_shell_commands_run_one_by_one_and_two_at_once(aio: Any, capsys: p
 
 
 async def line_of_a_child(aio: Any) -> str:
-    process = await aio.create_subprocess_exec(sys.executable, "-c", PRINT_DATE, stdout=aio.subprocess.PIPE)
+    process = await aio.create_subprocess_exec(*PYTHON, PRINT_DATE, stdout=aio.subprocess.PIPE)
     line: bytes = await process.stdout.readline()
     await process.wait()
     return line.decode("ascii").rstrip()
@@ -85,7 +85,7 @@ async def date_of_a_child(aio: Any, loop: Any) -> str:
 
     exit_future = loop.create_future()
     transport, protocol = await loop.subprocess_exec(
-        lambda: Date(exit_future), sys.executable, "-c", PRINT_DATE, stdin=None, stderr=None
+        lambda: Date(exit_future), *PYTHON, PRINT_DATE, stdin=None, stderr=None
     )
     await exit_future
     transport.close()

@@ -12,16 +12,22 @@ import pytest
 
 from conformance.support.children import (
     ECHO,
+    LEAVES_A_GRANDCHILD,
     LONG_LIVED,
     MORE_THAN_A_PIPE_HOLDS,
-    PYTHON,
+    NOTHING,
+    OWN_PID,
     STUBBORN,
     UNTIL_EOF,
+    Program,
+    ends_with,
     is_child,
+    prints,
     start,
+    until_eof,
 )
 from conformance.support.marks import DEBUG, EAGER, PLAIN, on_loops, requirement
-from conformance.support.waiting import GENEROUS, until
+from conformance.support.waiting import until
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -35,36 +41,39 @@ os.write(1, b"ready ")
 while os.read(0, 1): pass
 """
 
-# A child of the child keeps the pipes open, until its input ends.
-LEAVES_A_GRANDCHILD = f"import subprocess, sys; subprocess.Popen([*{PYTHON!r}, {ECHO!r}]); sys.exit(5)"
+
+# Seconds in which a loop that has heard of a child's end, so that no other thread has a part in it, wakes who waits.
+ONCE_HEARD = 1.0
+
+FAILS = Program("raise LookupError('on purpose')", "echo 'on purpose' >&2; exit 1")
 
 
 @requirement("subprocess.Process.stdin/returns-stream-writer-or-none")
 async def test_standard_input_is_a_writer_when_it_is_a_pipe(aio: Any) -> None:
-    process = await start(aio, "", stdin=aio.subprocess.PIPE)
+    process = await start(aio, NOTHING, stdin=aio.subprocess.PIPE)
     assert isinstance(process.stdin, aio.StreamWriter)
     await process.communicate(b"")
-    process = await start(aio, "", stdin=None, stdout=aio.subprocess.PIPE, stderr=aio.subprocess.PIPE)
+    process = await start(aio, NOTHING, stdin=None, stdout=aio.subprocess.PIPE, stderr=aio.subprocess.PIPE)
     assert process.stdin is None
     await process.communicate()
 
 
 @requirement("subprocess.Process.stdout/returns-stream-reader-or-none")
 async def test_standard_output_is_a_reader_when_it_is_a_pipe(aio: Any) -> None:
-    process = await start(aio, "", stdout=aio.subprocess.PIPE)
+    process = await start(aio, NOTHING, stdout=aio.subprocess.PIPE)
     assert isinstance(process.stdout, aio.StreamReader)
     await process.communicate()
-    process = await start(aio, "", stdin=aio.subprocess.PIPE, stdout=None, stderr=aio.subprocess.PIPE)
+    process = await start(aio, NOTHING, stdin=aio.subprocess.PIPE, stdout=None, stderr=aio.subprocess.PIPE)
     assert process.stdout is None
     await process.communicate(b"")
 
 
 @requirement("subprocess.Process.stderr/returns-stream-reader-or-none")
 async def test_standard_error_is_a_reader_when_it_is_a_pipe(aio: Any) -> None:
-    process = await start(aio, "", stderr=aio.subprocess.PIPE)
+    process = await start(aio, NOTHING, stderr=aio.subprocess.PIPE)
     assert isinstance(process.stderr, aio.StreamReader)
     await process.communicate()
-    process = await start(aio, "", stdin=aio.subprocess.PIPE, stdout=aio.subprocess.PIPE, stderr=None)
+    process = await start(aio, NOTHING, stdin=aio.subprocess.PIPE, stdout=aio.subprocess.PIPE, stderr=None)
     assert process.stderr is None
     await process.communicate(b"")
 
@@ -121,7 +130,7 @@ async def test_lines_go_back_and_forth_while_the_child_runs(aio: Any) -> None:
 
 @requirement("subprocess.Process/readable-while-running")
 async def test_a_line_of_a_child_that_ends_right_away_is_read(aio: Any) -> None:
-    process = await start(aio, "print('2000-01-01')", stdout=aio.subprocess.PIPE)
+    process = await start(aio, prints("2000-01-01\n"), stdout=aio.subprocess.PIPE)
     line = await process.stdout.readline()
     assert line.rstrip() == b"2000-01-01"
     assert await process.wait() == 0
@@ -130,14 +139,14 @@ async def test_a_line_of_a_child_that_ends_right_away_is_read(aio: Any) -> None:
 
 @requirement("subprocess.Process/has-no-poll")
 async def test_a_process_cannot_be_polled(aio: Any) -> None:
-    process = await start(aio, "")
+    process = await start(aio, NOTHING)
     assert not hasattr(process, "poll")
     await process.wait()
 
 
 @requirement("subprocess.Process/rejects-timeout-argument")
 async def test_waiting_and_communicating_take_no_timeout(aio: Any) -> None:
-    process = await start(aio, "")
+    process = await start(aio, NOTHING)
     for method in process.wait, process.communicate:
         with pytest.raises(TypeError):
             await method(timeout=1)
@@ -146,7 +155,7 @@ async def test_waiting_and_communicating_take_no_timeout(aio: Any) -> None:
 
 @requirement("subprocess.Process.wait/is-coroutine")
 async def test_wait_is_a_coroutine_function_without_parameters(aio: Any) -> None:
-    process = await start(aio, "")
+    process = await start(aio, NOTHING)
     assert inspect.iscoroutinefunction(process.wait)
     with pytest.raises(TypeError):
         await process.wait(None)
@@ -156,7 +165,7 @@ async def test_wait_is_a_coroutine_function_without_parameters(aio: Any) -> None
 @on_loops(PLAIN, DEBUG, EAGER)
 @requirement("subprocess.Process.wait/returns-exit-code", "subprocess.Process.wait/sets-returncode")
 async def test_waiting_gives_the_return_code_as_often_as_it_is_asked_for(loop: AbstractEventLoop, aio: Any) -> None:
-    process = await start(aio, "import sys; sys.exit(3)")
+    process = await start(aio, ends_with(3))
     assert await loop.create_task(process.wait()) == 3
     assert process.returncode == 3
     assert [await process.wait(), await process.wait(), process.returncode] == [3, 3, 3]
@@ -174,7 +183,7 @@ async def test_waiting_lasts_as_long_as_the_child(loop: AbstractEventLoop, aio: 
 
 @requirement("subprocess.Process.wait/returns-exit-code")
 async def test_a_child_that_ended_before_anybody_waits_can_be_waited_for(loop: AbstractEventLoop, aio: Any) -> None:
-    process = await start(aio, "import sys; sys.exit(4)")
+    process = await start(aio, ends_with(4))
     await until(loop, lambda: process.returncode is not None)
     assert await process.wait() == 4
 
@@ -183,11 +192,16 @@ async def test_a_child_that_ended_before_anybody_waits_can_be_waited_for(loop: A
 async def test_waiting_is_for_the_child_and_not_for_its_children(loop: AbstractEventLoop, aio: Any) -> None:
     process = await start(aio, LEAVES_A_GRANDCHILD, stdin=aio.subprocess.PIPE, stdout=aio.subprocess.PIPE)
     waiting = loop.create_task(process.wait())
-    ended, _ = await aio.wait([waiting], timeout=GENEROUS)
+    hearing = loop.create_task(until(loop, lambda: process.returncode is not None))
+    await aio.sleep(0)
+    process.stdin.write(b"\n")
+    await aio.wait([waiting, hearing], return_when=aio.FIRST_COMPLETED)
+    ended, _ = await aio.wait([waiting], timeout=ONCE_HEARD)
     process.stdin.write(b"the grandchild still has the pipes")
     process.stdin.close()
     assert await process.stdout.read() == b"the grandchild still has the pipes"
     assert await waiting == 5
+    await hearing
     assert ended == {waiting}
 
 
@@ -204,7 +218,7 @@ async def test_waiting_that_times_out_leaves_the_child_alone(aio: Any) -> None:
 @on_loops(PLAIN, DEBUG, EAGER)
 @requirement("subprocess.Process.wait/wakes-all-waiters")
 async def test_everybody_who_waits_gets_the_return_code(loop: AbstractEventLoop, aio: Any) -> None:
-    process = await start(aio, UNTIL_EOF + "; sys.exit(6)", stdin=aio.subprocess.PIPE, stdout=aio.subprocess.PIPE)
+    process = await start(aio, until_eof(6), stdin=aio.subprocess.PIPE, stdout=aio.subprocess.PIPE)
     waiting = [loop.create_task(process.wait()) for _ in range(5)]
     await process.stdout.readline()
     process.stdin.close()
@@ -236,7 +250,7 @@ async def test_a_child_that_fills_its_pipe_ends_once_that_is_read(loop: Abstract
 
 @requirement("subprocess.Process.pid/returns-child-pid")
 async def test_the_process_id_is_the_childs(aio: Any) -> None:
-    process = await start(aio, "import os; print(os.getpid())", stdout=aio.subprocess.PIPE)
+    process = await start(aio, OWN_PID, stdout=aio.subprocess.PIPE)
     assert type(process.pid) is int
     output, _ = await process.communicate()
     assert int(output) == process.pid
@@ -252,7 +266,7 @@ async def test_the_process_id_of_a_command_is_the_shells(aio: Any) -> None:
 
 @requirement("subprocess.Process.returncode/none-until-exit")
 async def test_the_return_code_comes_with_the_end(loop: AbstractEventLoop, aio: Any) -> None:
-    process = await start(aio, UNTIL_EOF + "; sys.exit(9)", stdin=aio.subprocess.PIPE, stdout=aio.subprocess.PIPE)
+    process = await start(aio, until_eof(9), stdin=aio.subprocess.PIPE, stdout=aio.subprocess.PIPE)
     codes = [process.returncode]
     await process.stdout.readline()
     codes.append(process.returncode)
@@ -265,9 +279,8 @@ async def test_the_return_code_comes_with_the_end(loop: AbstractEventLoop, aio: 
 
 @requirement("subprocess.Process.returncode/none-until-exit")
 async def test_a_child_whose_streams_have_ended_may_still_run(aio: Any) -> None:
-    process = await start(
-        aio, "import os; os.close(1); os.read(0, 1)", stdin=aio.subprocess.PIPE, stdout=aio.subprocess.PIPE
-    )
+    closes_its_output = Program("import os; os.close(1); os.read(0, 1)", "exec >&-; read -r line; exit 0")
+    process = await start(aio, closes_its_output, stdin=aio.subprocess.PIPE, stdout=aio.subprocess.PIPE)
     assert await process.stdout.read() == b""
     assert process.returncode is None
     process.stdin.close()
@@ -277,13 +290,13 @@ async def test_a_child_whose_streams_have_ended_may_still_run(aio: Any) -> None:
 @pytest.mark.parametrize("number", [0, 1, 2, 77, 255])
 @requirement("subprocess.Process.returncode/returns-exit-status")
 async def test_the_return_code_is_the_exit_status(aio: Any, number: int) -> None:
-    process = await start(aio, f"import sys; sys.exit({number})")
+    process = await start(aio, ends_with(number))
     assert (await process.wait(), process.returncode) == (number, number)
 
 
 @requirement("subprocess.Process.returncode/returns-exit-status")
 async def test_a_program_that_fails_has_the_exit_status_of_its_failure(aio: Any) -> None:
-    process = await start(aio, "raise LookupError('on purpose')", stderr=aio.subprocess.PIPE)
+    process = await start(aio, FAILS, stderr=aio.subprocess.PIPE)
     _, errors = await process.communicate()
     assert process.returncode == 1
     assert b"on purpose" in errors
@@ -363,7 +376,7 @@ async def test_a_killed_child_wakes_who_reads_and_who_waits(loop: AbstractEventL
 @pytest.mark.skipif(not hasattr(os, "waitid"), reason="needs waitid(), to see zombies and leave them")
 @requirement("subprocess.Process.wait/returns-exit-code")
 async def test_a_child_that_was_waited_for_is_no_zombie(aio: Any) -> None:
-    process = await start(aio, "", stdout=aio.subprocess.PIPE)
+    process = await start(aio, NOTHING, stdout=aio.subprocess.PIPE)
     await process.wait()
     assert not is_child(process.pid)
     await process.stdout.read()
@@ -387,7 +400,7 @@ async def test_sigterm_ends_a_child_of_windows(aio: Any) -> None:
 @requirement("windows-subprocess/proactor-default-spawns")
 def test_a_default_loop_of_windows_has_children(aio: Any) -> None:
     async def main() -> int:
-        code: int = await (await start(aio, "raise SystemExit(3)")).wait()
+        code: int = await (await start(aio, ends_with(3))).wait()
         return code
 
     loop = aio.new_event_loop()

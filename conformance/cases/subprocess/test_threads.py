@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from conformance.support.children import ECHO, UNTIL_EOF, start
+from conformance.support.children import ECHO, NOTHING, UNTIL_EOF, Program, ends_with, start
 from conformance.support.marks import requirement
 from conformance.support.threads import in_thread, run_beside
 from conformance.support.waiting import GENEROUS
@@ -33,7 +33,8 @@ def run_on_a_loop_of_its_own(target: Target, coroutine: Coroutine[Any, Any, Any]
 
 async def talk(aio: Any, data: bytes) -> tuple[bytes, int]:
     pipe = aio.subprocess.PIPE
-    process = await start(aio, f"{ECHO}\nos._exit({len(data)})", stdin=pipe, stdout=pipe)
+    echo = Program(f"{ECHO.python}\nos._exit({len(data)})", f"cat; exit {len(data)}")
+    process = await start(aio, echo, stdin=pipe, stdout=pipe)
     output, _ = await process.communicate(data)
     return output, process.returncode
 
@@ -104,7 +105,7 @@ def inactive_watcher(request: pytest.FixtureRequest, aio: Any) -> Iterator[Any]:
 async def test_nothing_is_started_while_the_child_watcher_is_inactive(aio: Any, inactive_watcher: Any) -> None:
     assert inactive_watcher.is_active() is False
     with pytest.raises(RuntimeError):
-        await start(aio, "")
+        await start(aio, NOTHING)
     with pytest.raises(RuntimeError):
         await aio.create_subprocess_shell("exit 0")
 
@@ -116,5 +117,5 @@ async def test_once_its_loop_runs_the_child_watcher_is_active(
 ) -> None:
     inactive_watcher.attach_loop(loop)
     assert inactive_watcher.is_active() is True
-    assert await (await start(aio, "import sys; sys.exit(8)")).wait() == 8
+    assert await (await start(aio, ends_with(8))).wait() == 8
     inactive_watcher.attach_loop(None)
