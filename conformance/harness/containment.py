@@ -33,6 +33,9 @@ MEMORY_CEILING = 4 * 1024**3
 STACKS_WANTED = getattr(signal, "SIGABRT", signal.SIGTERM)
 """Ends a worker that goes on for too long: the one signal that `faulthandler` answers with stacks from any state."""
 
+WARM_UP = "warm-up"
+"""The place of a worker that has not come to its first case, and has the target make two loops."""
+
 ANSWER = "Fatal Python error: Aborted"
 """How `faulthandler` begins then; it would look like a crash."""
 

@@ -21,7 +21,7 @@ from attrs import field, frozen, mutable
 
 from conformance.harness.bytecode import folder_for
 from conformance.harness.children import environment
-from conformance.harness.containment import BUDGET, describe_status, examine
+from conformance.harness.containment import BUDGET, WARM_UP, describe_status, examine
 from conformance.harness.journal import JournalReader
 from conformance.harness.naming import CASES, ROOT, case_id
 from conformance.harness.narrowing import places_of
@@ -104,7 +104,7 @@ class PassResult:
     log: str = ""
     """the last lines that pytest printed, where the pass is not whole"""
     stillborn: str = ""
-    """how a worker ended that died before its first case, if one did"""
+    """how a worker ended that died when the target made its first two loops in it, if one did"""
     longest: float = 0.0
     """the largest budget that a case claims for itself, in seconds"""
 
@@ -360,8 +360,9 @@ class _Round:
     def _bury(self, worker: str, status: int | None, *, overdue: bool = False) -> None:
         """A worker died: the case whose place it left behind gets the verdict; a case it only had waiting gets none."""
         death = examine(self._folder, worker, status, self._budget_of, overdue=overdue)
-        if not death.node:
+        if death.node == WARM_UP:
             self._result.stillborn = describe_status(status)
+        if death.node in ("", WARM_UP):
             return
         if status == BROKE and not self._alone:
             self.suspects[case_id(death.node)] = None

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conformance.harness.bytecode import Keeper
-from conformance.harness.containment import BUDGET, Watch, start_clean
+from conformance.harness.containment import BUDGET, WARM_UP, Watch, start_clean
 from conformance.harness.fixtures import (
     CASE_STATE,
     EXPECTS_ERRORS,
@@ -279,7 +279,7 @@ class CaseRunner:
 
 def warm_up(config: pytest.Config, watch: Watch, seconds: float) -> None:
     """Use one loop before the first case: what a target sets up once per process is no leak of that case."""
-    watch.begin("", seconds)
+    watch.begin(WARM_UP, seconds)
     try:
         chosen = resolve(config.getoption("--target"), config.getoption("--api"))
         for _ in range(2):
