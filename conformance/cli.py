@@ -164,12 +164,12 @@ def run(**asked: Any) -> None:
     options = RunOptions(**asked)
     with _user_errors():
         from conformance.catalogue import profile_version
-        from conformance.target import make_current_folder_importable, resolve
+        from conformance.target import announced, make_current_folder_importable
 
         profile_version(options.profile)
         _check_cases(options.cases)
         make_current_folder_importable()
-        resolve(options.target, options.api)
+        announced(options.target, options.api)
         if options.output is not None:
             _make_folder(options.output)
         from conformance.session import Refused, run_and_report

@@ -31,7 +31,7 @@ from conformance.harness.journal import JournalWriter, XdistDeaths
 from conformance.harness.naming import CASES
 from conformance.harness.options import START_TIMEOUT
 from conformance.harness.outcome import CaseState, Escaped, short
-from conformance.harness.probing import fork_prober
+from conformance.harness.probing import Asked, fork_prober
 from conformance.harness.selection import Selection, budget_of, tell_collected
 from conformance.harness.serving import Server
 from conformance.harness.state import ProcessState, forget_policy
@@ -86,8 +86,8 @@ def pytest_configure(config: pytest.Config) -> None:
     control = config.getoption("--conformance-serve")
     if control is not None:
         if (probes := config.getoption("--conformance-probe")) is not None:
-            start_timeout = config.getoption("--conformance-start-timeout")
-            fork_prober(Path(probes), config.getoption("--target"), config.getoption("--api"), start_timeout)
+            options = (config.getoption(f"--{name}") for name in ("target", "api", "conformance-start-timeout"))
+            fork_prober(Path(probes), Asked(*options))
         runner = CaseRunner(config, None, "", serves=True)
         config.pluginmanager.register(runner, "conformance-cases")
         config.pluginmanager.register(Server(control, runner), "conformance-server")

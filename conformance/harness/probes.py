@@ -23,6 +23,8 @@ import sys
 import tempfile
 from typing import TYPE_CHECKING, Any
 
+from attrs import asdict
+
 from conformance.harness.containment import start_clean
 from conformance.harness.features import EAGER_TASKS, lacks_method
 from conformance.harness.probing import PROBE_BUDGET
@@ -218,7 +220,7 @@ def main(arguments: list[str], out: TextIO) -> None:
     except BaseException as error:
         tell(refused=f"the factory {spec} gives no working loop: {type(error).__name__}: {error}")
         return
-    tell(factory=target.factory, namespace=target.namespace_name)
+    tell(target=asdict(target))
     for feature in PROBES:
         if feature in known:
             continue

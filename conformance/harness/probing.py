@@ -16,19 +16,19 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from attrs import asdict, frozen
 
 from conformance.harness.children import environment
 from conformance.harness.containment import describe_status
 from conformance.harness.options import START_TIMEOUT
-from conformance.target import TargetError, resolve
+from conformance.target import Target, TargetError, announced
 from reports.model import Probe
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
-
-    from conformance.target import Target
 
 PROBE_BUDGET = 5.0
 """Seconds for one probe; each takes milliseconds where the feature works."""
@@ -47,39 +47,69 @@ LOOK = 0.005
 ANSWERS = "probes.json"
 
 
-Attempt = Callable[["Target", float, Sequence[str]], tuple[str, str]]
-"""Runs `conformance.harness.probes.main` in a process that may die of it, with the seconds that the target gets for its
-first loop and the features that are known already; returns what it printed and how it ended."""
+@frozen
+class Asked:
+    """What the probes are to find out about."""
+
+    spec: str
+    """the target, as the user wrote it"""
+    api: str | None = None
+    start_timeout: float = START_TIMEOUT
+    """seconds for the target to be imported and to give its first loop"""
+
+    def arguments(self, known: Iterable[str]) -> list[str]:
+        """The arguments of `conformance.harness.probes.main`, given the features that are ``known`` already."""
+        return [self.spec, self.api or "", str(self.start_timeout), *known]
 
 
-def probe(target: Target, start_timeout: float = START_TIMEOUT, attempt: Attempt | None = None) -> list[Probe]:
-    """Check the target's factory and ask for its features, in a process that may die of it.
+@frozen
+class Found:
+    """What came of it."""
 
-    ``start_timeout``: seconds for the target to be imported and to give its first loop. Raises TargetError with one
-    sentence when the factory gives no working loop, takes longer, or ends the process.
+    target: Target
+    """as its own process saw it: an entry point may bring a namespace, which shows only once it is loaded"""
+    probes: tuple[Probe, ...]
+
+    def as_json(self) -> dict[str, object]:
+        """Plain values, for `of_json` in another process."""
+        return {"target": asdict(self.target), "probes": [asdict(one) for one in self.probes]}
+
+    @classmethod
+    def of_json(cls, values: Mapping[str, Any]) -> Found:
+        """What `as_json` gave."""
+        return cls(Target.of_json(values["target"]), tuple(Probe(**one) for one in values["probes"]))
+
+
+def probe(asked: Asked, attempt: Callable[[Asked, Sequence[str]], tuple[str, str]] | None = None) -> Found:
+    """Have the target give a loop and ask for its features, in a process that may die of it.
+
+    ``attempt`` runs `conformance.harness.probes.main` in such a process, with the features that are known already, and
+    returns what it printed and how it ended. Raises TargetError with one sentence when there is no such target, when
+    its factory gives no working loop, takes too long, or ends the process.
     """
+    target = announced(asked.spec, asked.api)
     known: dict[str, Probe] = {}
     checked = False
     while True:
         began = time.monotonic()
-        output, status = (attempt or in_a_python)(target, start_timeout, list(known))
+        output, status = (attempt or in_a_python)(asked, list(known))
         lines = [json.loads(text) for text in output.splitlines() if text.startswith("{")]
         begun: str | None = None
         for line in lines:
             if "refused" in line:
                 raise TargetError(str(line["refused"]))
-            if "factory" in line:
-                checked = True
+            if "target" in line:
+                checked, target = True, Target.of_json(line["target"])
             elif "begin" in line:
                 begun = str(line["begin"])
             elif "feature" in line:
                 feature = str(line["feature"])
                 known[feature] = Probe(feature, bool(line["supported"]), str(line["reason"]))
         if any("done" in line for line in lines):
-            return [known[feature] for feature in FEATURES]
-        if not checked and time.monotonic() - began >= start_timeout:
+            return Found(target, tuple(known[feature] for feature in FEATURES))
+        if not checked and time.monotonic() - began >= asked.start_timeout:
             raise TargetError(
-                f"{target.factory}, when asked for a loop, hung or took longer than {start_timeout:g} s; "
+                f"{target.factory}, when asked for a loop, hung or took longer than {asked.start_timeout:g} s; "
                 f"if it needs more, give --start-timeout, and else see: python -c {shlex.quote(_first_loop(target))}"
             )
         if not checked:
@@ -88,21 +118,21 @@ def probe(target: Target, start_timeout: float = START_TIMEOUT, attempt: Attempt
                 f"try: python -c {shlex.quote(_first_loop(target))}"
             )
         if begun is None or begun in known:
-            return [known.get(feature, Probe(feature, supported=True)) for feature in FEATURES]
+            return Found(target, tuple(known.get(feature, Probe(feature, supported=True)) for feature in FEATURES))
         # A probe that kills the process shows that the feature is there; what is wrong with it the cases say.
         known[begun] = Probe(begun, supported=True)
 
 
-def in_a_python(target: Target, start_timeout: float, known: Sequence[str]) -> tuple[str, str]:
+def in_a_python(asked: Asked, known: Sequence[str]) -> tuple[str, str]:
     """An attempt in a Python of its own."""
-    line = [sys.executable, "-P", "-m", "conformance.harness.probes", *_arguments(target, start_timeout, known)]
+    line = [sys.executable, "-P", "-m", "conformance.harness.probes", *asked.arguments(known)]
     try:
         done = subprocess.run(
             line,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             env=environment(),
-            timeout=start_timeout + PATIENCE,
+            timeout=asked.start_timeout + PATIENCE,
             check=False,
         )
         output, status = done.stdout, describe_status(done.returncode)
@@ -111,11 +141,7 @@ def in_a_python(target: Target, start_timeout: float, known: Sequence[str]) -> t
     return output.decode(errors="replace"), status
 
 
-def _arguments(target: Target, start_timeout: float, known: Sequence[str]) -> list[str]:
-    return [target.name, target.namespace_name, str(start_timeout), *known]
-
-
-def in_a_fork(folder: Path, target: Target, start_timeout: float, known: Sequence[str]) -> tuple[str, str]:
+def in_a_fork(folder: Path, asked: Asked, known: Sequence[str]) -> tuple[str, str]:
     """An attempt in a fork of this process, which has to be free of threads and of the target."""
     from conformance.harness.probes import main
 
@@ -126,12 +152,12 @@ def in_a_fork(folder: Path, target: Target, start_timeout: float, known: Sequenc
         try:
             os.setpgid(0, 0)
             with told.open("a", encoding="utf-8") as out:
-                main(_arguments(target, start_timeout, known), out)
+                main(asked.arguments(known), out)
         except BaseException:
             traceback.print_exc(file=sys.__stderr__)
         finally:
             os._exit(1)
-    deadline, parent = time.monotonic() + start_timeout + PATIENCE, os.getppid()
+    deadline, parent = time.monotonic() + asked.start_timeout + PATIENCE, os.getppid()
     ended, status = 0, 0
     # The warm process may be gone by now, and nobody is left to be told.
     while not ended and time.monotonic() < deadline and os.getppid() == parent:
@@ -147,15 +173,14 @@ def in_a_fork(folder: Path, target: Target, start_timeout: float, known: Sequenc
     return told.read_text(encoding="utf-8", errors="replace"), words
 
 
-def fork_prober(folder: Path, spec: str, api: str | None, start_timeout: float) -> None:
+def fork_prober(folder: Path, asked: Asked) -> None:
     """Fork a process that has the target probed and leaves the answers in ``folder``; do not wait for it."""
     if os.fork():
         return
     answer: dict[str, object]
     try:
         os.setpgid(0, 0)
-        found = probe(resolve(spec, api), start_timeout, functools.partial(in_a_fork, folder))
-        answer = {"probes": [[one.feature, one.supported, one.reason] for one in found]}
+        answer = probe(asked, functools.partial(in_a_fork, folder)).as_json()
     except TargetError as problem:
         answer = {"refused": str(problem)}
     except BaseException as problem:
@@ -168,18 +193,12 @@ def fork_prober(folder: Path, spec: str, api: str | None, start_timeout: float) 
         os._exit(0)
 
 
-def answers(target: Target, start_timeout: float, told: Callable[[], dict[str, object] | None]) -> list[Probe]:
-    """The probes of the target: those that the warm process ``told``, or fresh ones where it tells nothing.
-
-    Raises TargetError as `probe` does.
-    """
+def answers(asked: Asked, told: Callable[[], dict[str, object] | None]) -> Found:
+    """What the warm process ``told``, or fresh answers where it tells nothing. Raises TargetError as `probe` does."""
     answer = told() or {}
     if "refused" in answer:
         raise TargetError(str(answer["refused"]))
-    found = answer.get("probes")
-    if not isinstance(found, list):
-        return probe(target, start_timeout)
-    return [Probe(feature, supported, reason) for feature, supported, reason in found]
+    return Found.of_json(answer) if "probes" in answer else probe(asked)
 
 
 def _first_loop(target: Target) -> str:

@@ -23,20 +23,19 @@ from conformance.harness.environment import platform_info, python_info
 from conformance.harness.judgement import CONTROL, Judge
 from conformance.harness.orphans import adopt, children, end_all_but
 from conformance.harness.passes import Execution, Interrupted, PassPlan, PassResult, run_pass
-from conformance.harness.probing import answers
+from conformance.harness.probing import Asked, Found, answers
 from conformance.harness.selection import Rules
 from conformance.harness.warm import CAN_FORK, WarmProcess
-from conformance.target import TargetError, resolve
+from conformance.target import TargetError, announced, resolve
 from reports.model import CaseResult, Report, Suite, TargetInfo, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from conformance.catalogue import Catalogue
+    from conformance.catalogue import Catalogue, Version
     from conformance.harness.options import RunOptions
     from conformance.harness.passes import Collected
     from conformance.target import Target
-    from reports.model import Probe
 
 FEW = 5
 """Cases that one worker takes."""
@@ -81,8 +80,7 @@ def run(options: RunOptions, watcher: Watcher) -> Report:
     Ctrl-C and SIGTERM end the run, not the report: it then holds what is measured and is not complete.
     """
     started, clock = dt.datetime.now(dt.UTC), time.monotonic()
-    target = resolve(options.target, options.api)
-    profile = profile_version(options.profile or target.profile)
+    target = announced(options.target, options.api)
     with tempfile.TemporaryDirectory(prefix="asyncio-conformance-") as folder, _termination_interrupts():
         workshop = _Workshop(options, target, Path(folder), watcher)
         elders = children()
@@ -92,20 +90,21 @@ def run(options: RunOptions, watcher: Watcher) -> Report:
             workshop.work()
         except (KeyboardInterrupt, Interrupted):
             cut = "interrupted"
+            workshop.give_up()
         finally:
             workshop.warm.end()
             end_all_but(elders)
             adopt(wanted=False)
         cut = cut or workshop.cut
-        judge = workshop.judge
+        judge, target = workshop.judge, workshop.target
         return judge.report(
             started=started.isoformat(timespec="seconds"),
             seconds=round(time.monotonic() - clock, 3),
-            suite=Suite(conformance.__version__, str(profile)),
+            suite=Suite(conformance.__version__, str(workshop.profile)),
             target=TargetInfo(target.name, target.factory, target.namespace_name, target.distribution, target.version),
             python=python_info(),
             platform=platform_info(),
-            probes=tuple(workshop.probes),
+            probes=workshop.found.probes,
             cut=cut,
         )
 
@@ -115,8 +114,7 @@ class _Workshop:
 
     def __init__(self, options: RunOptions, target: Target, folder: Path, watcher: Watcher) -> None:
         self._options = options
-        self._target = target
-        self._profile = profile_version(options.profile or target.profile)
+        self._announced = target
         self._folder = folder
         self._watcher = watcher
         self._budget = BUDGET if options.budget is None else options.budget
@@ -131,15 +129,27 @@ class _Workshop:
 
     @cached_property
     def judge(self) -> Judge:
-        return Judge(self.catalogue, self._profile, self._target, self._options)
+        return Judge(self.catalogue, self.profile, self.target, self._options)
 
     @cached_property
-    def probes(self) -> list[Probe]:
-        return answers(self._target, self._options.start_timeout, self.warm.probed)
+    def found(self) -> Found:
+        return answers(Asked(self._options.target, self._options.api, self._options.start_timeout), self.warm.probed)
+
+    def give_up(self) -> None:
+        """Find nothing more out: what the probes did not say by now, the report does without."""
+        vars(self).setdefault("found", Found(self._announced, ()))
+
+    @property
+    def target(self) -> Target:
+        return self.found.target
+
+    @property
+    def profile(self) -> Version:
+        return profile_version(self._options.profile or self.target.profile)
 
     def _rules(self) -> Rules:
-        missing = {probe.feature: probe.reason for probe in self.probes if not probe.supported}
-        return Rules.of(self.catalogue, self._profile, self._target, missing)
+        missing = {probe.feature: probe.reason for probe in self.found.probes if not probe.supported}
+        return Rules.of(self.catalogue, self.profile, self.target, missing)
 
     def work(self) -> None:
         options = self._options
@@ -149,7 +159,7 @@ class _Workshop:
             raise _no_case(options, result)
         if result.cut and result.stillborn and not result.executions:
             raise TargetError(
-                f"{self._target.factory} works once in a process and then ends it ({result.stillborn}), "
+                f"{self.target.factory} works once in a process and then ends it ({result.stillborn}), "
                 "before a case can run; make it give a fresh loop each time that it is called"
             )
         self._retry()

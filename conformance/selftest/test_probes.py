@@ -10,9 +10,8 @@ import pytest
 
 from conformance.harness.features import FEATURES_OF_AREAS
 from conformance.harness.probes import PROBES, ask
-from conformance.harness.probing import FEATURES, probe
+from conformance.harness.probing import FEATURES, Asked, probe
 from conformance.selftest.running import case_of, is_whole, run_suite, verdicts
-from conformance.target import resolve
 from fixtures.faulty.lacks import descriptors, executors
 from reports.model import Status, exit_code
 
@@ -45,7 +44,7 @@ def test_cases_that_need_a_missing_feature_are_unsupported_and_name_the_probe() 
 
 
 def test_the_standard_library_s_loop_has_every_feature() -> None:
-    found = {one.feature: one.supported for one in probe(resolve("asyncio"))}
+    found = {one.feature: one.supported for one in probe(Asked("asyncio")).probes}
     assert found == dict.fromkeys(PROBES, True)
 
 
@@ -71,5 +70,7 @@ def test_any_other_answer_means_that_the_feature_is_there(error: BaseException) 
 
 
 def test_a_probe_that_ends_the_process_leaves_the_other_answers() -> None:
-    found = {one.feature: one.supported for one in probe(resolve("fixtures.faulty.lacks:a_harmless_way_to_say_no"))}
+    found = {
+        one.feature: one.supported for one in probe(Asked("fixtures.faulty.lacks:a_harmless_way_to_say_no")).probes
+    }
     assert {**found, "eager-tasks": True} == dict.fromkeys(PROBES, True)

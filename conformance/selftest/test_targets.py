@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import json
+import os
+import subprocess
 import sys
 import types
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import pytest
 
+from conformance.harness.naming import ROOT
 from conformance.loading import ESSENTIALS, load_factory
-from conformance.target import KNOWN, Known, TargetError, adapters, check_loop, entry_points, resolve
+from conformance.target import KNOWN, Known, Target, TargetError, adapters, announced, check_loop, entry_points, resolve
 from conformance.target.model import FACTORY
 
 if TYPE_CHECKING:
@@ -222,6 +227,37 @@ def test_an_entry_point_may_name_a_target_with_its_own_namespace(
     assert (target.name, target.factory) == ("described", "asyncio:SelectorEventLoop")
     assert target.namespace.__name__ == "described_loop"
     assert target.version == "1.2"
+
+
+def test_a_loop_is_announced_without_being_imported(add_entry_point: Callable[[str, str, str], None]) -> None:
+    # What is imported may end the process, and the command has a report to write.
+    add_entry_point("deadly = deadly_loop:TARGET", "deadly_loop", "import os\nos._exit(0)")
+    target = announced("deadly", "asyncio")
+    assert (target.name, target.factory, target.distribution) == ("deadly", "deadly_loop:TARGET", "deadly_loop")
+    assert "deadly_loop" not in sys.modules
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_an_entry_point_that_ends_the_process_is_refused_in_one_sentence(
+    add_entry_point: Callable[[str, str, str], None], tmp_path: Path, workers: str
+) -> None:
+    add_entry_point("deadly = deadly_loop:TARGET", "deadly_loop", "import os\nos._exit(0)")
+    done = subprocess.run(
+        [sys.executable, "-m", "conformance", "run", "deadly", "-n", workers, "--page", "queue"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "deadly_loop:TARGET ended the process (exited with status 0)" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_what_a_process_found_out_about_a_target_arrives_in_another() -> None:
+    target = resolve("refloop")
+    assert Target.of_json(json.loads(json.dumps(attrs.asdict(target)))) == target
 
 
 def test_an_entry_point_cannot_take_over_a_known_name(add_entry_point: Callable[[str, str, str], None]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from conformance.loading import TargetError, check_loop, make_current_folder_importable
 from conformance.target.known import KNOWN, Known
 from conformance.target.model import Target
-from conformance.target.names import ENTRY_POINTS, entry_points, resolve
+from conformance.target.names import ENTRY_POINTS, announced, entry_points, resolve
 
 __all__ = [
     "ENTRY_POINTS",
@@ -17,6 +17,7 @@ __all__ = [
     "Known",
     "Target",
     "TargetError",
+    "announced",
     "check_loop",
     "entry_points",
     "make_current_folder_importable",

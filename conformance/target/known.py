@@ -45,7 +45,9 @@ class Known:
     @property
     def missing(self) -> bool:
         """Whether something that it needs is not installed here."""
-        return not all(map(is_importable, self.modules)) and None in map(installed_version, self.distributions)
+        # To look for a module in a package would import the package.
+        packages = {module.partition(".")[0] for module in self.modules}
+        return not all(map(is_importable, packages)) and None in map(installed_version, self.distributions)
 
     @property
     def version(self) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
@@ -13,6 +13,7 @@ from conformance.loading import load_namespace, make_loop
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
+    from collections.abc import Mapping
     from types import ModuleType
 
 FACTORY = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
@@ -36,6 +37,11 @@ class Target:
     _distribution: str | None = None
     profile: str | None = None
     """the documentation that its namespace keeps to, whatever the interpreter; None stands for the interpreter's"""
+
+    @classmethod
+    def of_json(cls, values: Mapping[str, Any]) -> Target:
+        """Of what ``attrs.asdict()`` gave in another process."""
+        return cls(**{name.removeprefix("_"): value for name, value in values.items()})
 
     def make_loop(self) -> AbstractEventLoop:
         """Call the factory; whatever it raises passes through.

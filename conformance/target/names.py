@@ -12,6 +12,7 @@ from conformance.target.known import KNOWN
 from conformance.target.model import FACTORY, Target, is_importable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from importlib.metadata import EntryPoint
 
 ENTRY_POINTS = "asyncio_conformance.targets"
@@ -25,7 +26,19 @@ def resolve(spec: str, api: str | None = None) -> Target:
     ``module:callable`` is imported yet. Raises TargetError, one sentence that says what to do, for a name that nobody
     knows, a loop that is not installed, and text that is no target.
     """
-    target = _find(spec)
+    return _with_api(_find(spec, _load), api)
+
+
+def announced(spec: str, api: str | None = None) -> Target:
+    """The target that ``spec`` names, as far as that is known without importing anything that is not ours.
+
+    What an entry point names may turn out to be a target of its own, which only `resolve` finds out. Raises TargetError
+    as that does, but for an entry point that cannot be loaded.
+    """
+    return _with_api(_find(spec, _announce), api)
+
+
+def _with_api(target: Target, api: str | None) -> Target:
     if api is None:
         return target
     if not all(part.isidentifier() for part in api.split(".")):
@@ -33,7 +46,7 @@ def resolve(spec: str, api: str | None = None) -> Target:
     return attrs.evolve(target, namespace_name=api, profile=None)
 
 
-def _find(spec: str) -> Target:
+def _find(spec: str, of_entry_point: Callable[[EntryPoint], Target]) -> Target:
     known = KNOWN.get(spec)
     if known is not None:
         if known.missing:
@@ -50,7 +63,7 @@ def _find(spec: str) -> Target:
         return Target(spec, spec)
     points = entry_points()
     if spec in points:
-        return _load(points[spec])
+        return of_entry_point(points[spec])
     raise TargetError(_unknown(spec, [*KNOWN, *points]))
 
 
@@ -69,10 +82,15 @@ def entry_points() -> dict[str, EntryPoint]:
     return {point.name: point for point in metadata.entry_points(group=ENTRY_POINTS) if point.name not in KNOWN}
 
 
-def _load(point: EntryPoint) -> Target:
-    distribution = point.dist.name if point.dist is not None else None
+def _announce(point: EntryPoint) -> Target:
     if not FACTORY.fullmatch(point.value):
         raise TargetError(f'entry point "{point.name}" is "{point.value}"; its distribution must write module:callable')
+    return Target(point.name, point.value, distribution=point.dist.name if point.dist is not None else None)
+
+
+def _load(point: EntryPoint) -> Target:
+    found_in = _announce(point)
+    distribution = found_in.distribution
     try:
         found = point.load()
     except (KeyboardInterrupt, GeneratorExit):
@@ -84,4 +102,4 @@ def _load(point: EntryPoint) -> Target:
         ) from None
     if isinstance(found, Target):
         return attrs.evolve(found, name=point.name, distribution=found.distribution or distribution)
-    return Target(point.name, point.value, distribution=distribution)
+    return found_in
