@@ -84,7 +84,8 @@ def attempts_under_way(port: int) -> int:
     """How many connections to ``port`` are being made on this machine and unanswered. On Linux only."""
     lines = [line for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]]
     rows = [line.split() for line in lines]
-    return sum(row[3] == SYN_SENT and int(row[2].rpartition(":")[2], 16) == port for row in rows)
+    # The list is not read in one piece: one that others' connections come into and leave may name the same twice.
+    return len({(row[1], row[2]) for row in rows if row[3] == SYN_SENT and int(row[2].rpartition(":")[2], 16) == port})
 
 
 def backlog_of(sock: Any) -> int:
