@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from conformance.harness.state import ProcessState
-from conformance.harness.surroundings import data_size, is_crowded
+from conformance.harness.surroundings import MOST_DATA, Memory, is_crowded
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -66,12 +66,14 @@ class Snapshot:
 class Hygiene:
     """Takes a snapshot before each case and compares after it; one per process."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_memory: int = MOST_DATA) -> None:
+        """``most_memory``: bytes that the process may gain before it is spent."""
+        self._most_memory = most_memory
         self._leaks = 0
         self._before: Snapshot | None = None
         self._untidy = False
         self._open = self._at_first = descriptors()
-        self._data_at_first = data_size()
+        self._memory_at_first = Memory.now()
         self.is_spent = False
         """whether the next case should get another process: this one lacks what innocent cases need"""
         self._unraisable: list[str] = []
@@ -114,7 +116,9 @@ class Hygiene:
             if issubclass(warning.category, ResourceWarning)
         ]
         findings += self._leftovers(before)
-        self.is_spent = spent or is_crowded(len(self._open) - len(self._at_first), self._data_at_first)
+        self.is_spent = spent or is_crowded(
+            len(self._open) - len(self._at_first), self._memory_at_first, self._most_memory
+        )
         before.caught.__exit__(None, None, None)
         if judge:
             keep_out_of_sight()

@@ -35,6 +35,7 @@ from conformance.harness.probing import Asked, fork_prober
 from conformance.harness.selection import Selection, budget_of, tell_collected
 from conformance.harness.serving import Server
 from conformance.harness.state import ProcessState, forget_policy
+from conformance.harness.surroundings import MOST_MEMORY
 from conformance.target import make_current_folder_importable, resolve
 from reports.model import Verdict
 
@@ -160,7 +161,7 @@ class CaseRunner:
         # What every loop changes must show in every case, and harm none: also not the first.
         untouched.restore()
         forget_policy()
-        self._hygiene = Hygiene()
+        self._hygiene = Hygiene(MOST_MEMORY) if self._serves else Hygiene()
         keep_out_of_sight()
 
     def _is_case(self, item: pytest.Item) -> bool:
@@ -180,6 +181,7 @@ class CaseRunner:
         self._leave_if_astray(item)
         self._watch.end()
         self._state = None
+        del item.stash[CASE_STATE]
         if self.is_spent and self._isolated and not self._serves:
             # Everything is said; the run goes on with a fresh process.
             os._exit(0)

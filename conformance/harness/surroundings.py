@@ -31,9 +31,13 @@ UMASK = re.compile(rb"^Umask:\s*([0-7]+)", re.MULTILINE)
 
 MOST_DESCRIPTORS = 200
 MOST_THREADS = 60
-MOST_MEMORY = 1024**3
-"""Descriptors, threads, and bytes of data that earlier cases may have left in a process: some ten times what any case
-takes, and far below the limits at which innocent cases fail."""
+MOST_DATA = 1024**3
+"""Descriptors, threads, and bytes of address space that earlier cases may have left in a process: some ten times what
+any case takes, and far below the limits at which innocent cases fail."""
+
+MOST_MEMORY = 32 * 1024**2
+"""Bytes of memory that a forked worker may gain. Large buffers leave the heap in pieces, and a fresh fork costs less
+than the memory of a process that has run thousands of cases."""
 
 
 @frozen
@@ -95,25 +99,39 @@ def umask_in(status: bytes) -> int | None:
     return None if found is None else int(found[1], 8)
 
 
-def is_crowded(descriptors: int, memory_before: int) -> bool:
+def is_crowded(descriptors: int, before: Memory, most_memory: int) -> bool:
     """Whether what earlier cases left fills this process; it has ``descriptors`` more than it began with."""
+    now = Memory.now()
     return (
         descriptors > MOST_DESCRIPTORS
         or threading.active_count() > MOST_THREADS
-        or data_size() - memory_before > MOST_MEMORY
+        or now.data - before.data > MOST_DATA
+        or now.resident - before.resident > most_memory
     )
 
 
-def data_size() -> int:
-    """Bytes of the process's own data; 0 where the system does not tell."""
-    try:
-        statm = os.open("/proc/self/statm", os.O_RDONLY)
-    except OSError:
-        return 0
-    try:
-        return int(os.read(statm, 256).split()[5]) * os.sysconf("SC_PAGE_SIZE")
-    finally:
-        os.close(statm)
+@frozen
+class Memory:
+    """What a process takes, in bytes."""
+
+    data: int
+    """address space for data and stacks"""
+    resident: int
+    """memory proper"""
+
+    @classmethod
+    def now(cls) -> Memory:
+        """Of this process; nothing where the system does not tell."""
+        try:
+            statm = os.open("/proc/self/statm", os.O_RDONLY)
+        except OSError:
+            return cls(0, 0)
+        try:
+            pages = [int(word) for word in os.read(statm, 256).split()]
+        finally:
+            os.close(statm)
+        size = os.sysconf("SC_PAGE_SIZE")
+        return cls(data=pages[5] * size, resident=pages[1] * size)
 
 
 def _limits() -> dict[str, tuple[int, int]]:
