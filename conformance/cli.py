@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import sys
+import traceback
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -16,7 +17,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 import conformance
+from conformance.harness.interruption import Interrupted, Interrupts
 from conformance.harness.options import DEFAULT_OUTPUT, RunOptions
+from conformance.standard_streams import LONGEST_SENTENCE, fill_gaps, say, silence
+from reports.model import EXIT_INCOMPLETE, EXIT_SUITE_AT_FAULT
+from reports.text import one_line, reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -32,6 +37,9 @@ class UserError(click.ClickException):
     """A mistake of the user's: one sentence on standard error, exit code 2."""
 
     exit_code = EXIT_USAGE
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message, LONGEST_SENTENCE))
 
 
 @contextlib.contextmanager
@@ -66,7 +74,26 @@ def _refuse(sentence: str, word: str, words: Sequence[str]) -> NoReturn:
     raise UserError(f"{sentence}{meant}; use one of {', '.join(words)}")
 
 
-@click.group(context_settings=SETTINGS)
+class Commands(click.Group):
+    """The commands, ended by Ctrl-C or by a standard output that fails with the exit code of what is incomplete."""
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        try:
+            return super().main(*args, **options)
+        except OSError as problem:
+            say(f"Standard output failed: {reason(problem)}.")
+            silence(sys.stdout)
+            sys.exit(EXIT_INCOMPLETE)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            say("Interrupted.")
+            ctx.exit(EXIT_INCOMPLETE)
+
+
+@click.group(context_settings=SETTINGS, cls=Commands)
 @click.version_option(conformance.__version__, "-V", "--version", prog_name="asyncio-conformance")
 def main() -> None:
     """Does an event loop keep the promises that the asyncio documentation makes?
@@ -153,24 +180,45 @@ def run(**asked: Any) -> None:
     """
     if asked["output"] is None and not asked["cases"]:
         asked["output"] = DEFAULT_OUTPUT
-    options = RunOptions(**asked)
-    with _user_errors():
-        from conformance.catalogue import profile_version
-        from conformance.target import make_current_folder_importable, resolve
-
-        profile_version(options.profile)
-        _check_cases(options.cases)
-        make_current_folder_importable()
-        resolve(options.target, options.api)
-        if options.output is not None:
-            _make_folder(options.output)
-        from conformance.session import Refused, run_and_report
-
+    fill_gaps()
+    with Interrupts() as interrupts:
         try:
-            status = run_and_report(options)
-        except Refused as problem:
-            raise UserError(str(problem)) from None
+            with _user_errors():
+                status = _run(RunOptions(**asked), interrupts)
+        except Interrupted:
+            say(f"Interrupted by {interrupts.first} before the first case: nothing was measured.")
+            status = EXIT_INCOMPLETE
+        except click.ClickException:
+            raise
+        except Exception:
+            traceback.print_exc()
+            say("This is a bug of asyncio-conformance: please report it.")
+            status = EXIT_SUITE_AT_FAULT
+        if interrupts.first:
+            # The process only has to end: to end it by another signal would change its exit code.
+            interrupts.ignore_all()
     sys.exit(status)
+
+
+def _run(options: RunOptions, interrupts: Interrupts) -> int:
+    """Check what was asked for, run it, and report; the exit code."""
+    from conformance.catalogue import profile_version
+    from conformance.target import make_current_folder_importable, resolve
+
+    profile_version(options.profile)
+    _check_cases(options.cases)
+    make_current_folder_importable()
+    resolve(options.target, options.api)
+    if options.output is not None:
+        _make_folder(options.output)
+    interrupts.check()
+    from conformance.session import Refused, run_and_report
+
+    interrupts.check()
+    try:
+        return run_and_report(options, interrupts)
+    except Refused as problem:
+        raise UserError(str(problem)) from None
 
 
 def _check_cases(cases: Sequence[str]) -> None:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO, cast
 
+from conformance.harness.interruption import Interrupts
 from conformance.harness.run import NothingSelected, SuiteBroken, run
+from conformance.standard_streams import Output, say, say_lines
 from reports import terminal
 from reports.model import EXIT_INCOMPLETE, EXIT_SUITE_AT_FAULT, exit_code
+from reports.text import clip, count
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from conformance.harness.options import RunOptions
     from reports.model import CaseResult, Report
     from reports.terminal import Progress
@@ -20,6 +25,9 @@ if TYPE_CHECKING:
 class Refused(Exception):
     """What the user can change, apart from target and profile; the message is one sentence that says how."""
 
+
+LONGEST_LOG = 4_000
+"""Characters shown of what pytest said last: some forty lines."""
 
 LATER_PHASES = {"retries": "repeating", "control": "control run"}
 """How the phases are called that run again what was counted already."""
@@ -55,29 +63,51 @@ class Narrator:
             self._progress.finished(result)
 
 
-def run_and_report(options: RunOptions) -> int:
+def run_and_report(options: RunOptions, interrupts: Interrupts | None = None) -> int:
     """Run the suite as ``options`` ask, write the report if they say where, and show it; the documented exit code.
 
     Raises Refused where no case is selected, and what ``conformance.harness.run.run()`` raises for targets, profiles
-    and catalogues. Whatever cannot be written, the result is shown.
+    and catalogues. Whatever ends the run or cannot be written, what was measured is reported and shown.
+    ``interrupts``: those that are in force already.
     """
-    console = terminal.make_console()
-    try:
-        with terminal.progress(console) as progress:
-            report = run(options, Narrator(progress))
-    except NothingSelected as problem:
-        raise Refused(str(problem)) from None
-    except SuiteBroken as problem:
-        print(f"{problem}; pytest's last words:\n{problem.log}", file=sys.stderr)
-        return EXIT_SUITE_AT_FAULT
-    if options.output is None:
-        terminal.show(report, console, stories=True)
-        return exit_code(report)
-    folder, problems = write_files(report, options.output)
-    terminal.show(report, console, folder)
-    for sentence in problems:
-        print(sentence, file=sys.stderr)
-    return EXIT_INCOMPLETE if problems else exit_code(report)
+    with nullcontext(interrupts) if interrupts is not None else Interrupts() as interrupts:
+        output = Output(interrupts)
+        console = terminal.make_console(cast("TextIO", output))
+        try:
+            with terminal.progress(console) as progress:
+                report = run(options, Narrator(progress), interrupts)
+        except NothingSelected as problem:
+            raise Refused(str(problem)) from None
+        except SuiteBroken as problem:
+            say(f"{problem}; pytest's last words:")
+            say_lines(clip(problem.log, LONGEST_LOG))
+            return EXIT_SUITE_AT_FAULT
+        folder, problems = None, list(missing(report))
+        if options.output is not None:
+            folder, unwritten = write_files(report, options.output)
+            problems += unwritten
+        terminal.show(report, console, folder, stories=folder is None)
+        if output.failure:
+            problems.append(lost(output.failure, folder))
+        for sentence in problems:
+            say(sentence)
+        return EXIT_INCOMPLETE if problems else exit_code(report)
+
+
+def missing(report: Report) -> Iterator[str]:
+    """What the report of a run that was cut lacks, in a sentence."""
+    if report.cut and not report.collected:
+        yield f"The run was cut, {report.cut}, before it had collected a case."
+    elif report.cut:
+        # What cases left behind is told where all of them ran.
+        judged = f"{len(report.cases):,} of {count(report.collected, 'case')}"
+        yield f"The run was cut, {report.cut}: {judged} have a verdict."
+
+
+def lost(failure: str, folder: Path | None) -> str:
+    """What became of the result, now that standard output failed, in a sentence."""
+    where = "which shows nothing of this run" if folder is None else f"the report is in {folder}"
+    return f"Standard output failed ({failure}): {where}."
 
 
 def write_files(report: Report, folder: Path) -> tuple[Path, tuple[str, ...]]:

@@ -20,6 +20,7 @@ from cattrs.gen import make_dict_structure_fn
 from cattrs.v import transform_error
 
 from reports.model import SCHEMA_VERSION, Report, Totals, seal
+from reports.text import reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -152,11 +153,6 @@ def write_text(text: str, path: Path) -> None:
         raise NotWritten(
             f"{path} cannot be written ({reason(error)}): make room or choose another folder with --output."
         ) from None
-
-
-def reason(error: OSError) -> str:
-    """What the system says, in lower case and without its number."""
-    return (error.strerror or str(error) or type(error).__name__).lower()
 
 
 def _check(report: Report, name: str) -> None:

@@ -71,6 +71,11 @@ def seconds(duration: float) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
+def reason(error: OSError) -> str:
+    """What the system says, in lower case and without its number."""
+    return (error.strerror or str(error) or type(error).__name__).lower()
+
+
 def _escape(match: re.Match[str]) -> str:
     code = ord(match[0])
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

@@ -8,10 +8,11 @@ interpreter's own asyncio, the control.
 from __future__ import annotations
 
 import datetime as dt
+import os
 import shlex
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -20,13 +21,15 @@ import conformance
 from conformance.catalogue import load, profile_version
 from conformance.harness.containment import BUDGET
 from conformance.harness.environment import platform_info, python_info
+from conformance.harness.interruption import Interrupted, Interrupts
 from conformance.harness.judgement import CONTROL, Judge
-from conformance.harness.passes import Execution, Interrupted, PassPlan, PassResult, run_pass
+from conformance.harness.passes import INTERRUPTED, Execution, PassPlan, PassResult, run_pass
 from conformance.harness.probing import answers
 from conformance.harness.selection import Rules
 from conformance.harness.warm import CAN_FORK, WarmProcess
 from conformance.target import resolve
 from reports.model import CaseResult, Report, Suite, TargetInfo, Verdict
+from reports.text import reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,6 +45,14 @@ FEW = 5
 
 CONFIRMATIONS = 1
 """How often a crash is tried again: a process that was corrupted earlier may die in an innocent case."""
+
+
+LONGEST_TEMPORARY = 40
+"""Characters of the folder for temporary files in which Unix sockets can stand, in a folder of the run's and in it one
+of the case's: a socket's path has 104 bytes on some systems."""
+
+SHORT_TEMPORARY = Path("/tmp")
+"""Where the run's folder is made if the user's folder for temporary files has a longer name."""
 
 
 class NothingSelected(Exception):
@@ -72,26 +83,20 @@ class Watcher(Protocol):
         """A case came to a verdict (which a later phase may still change)."""
 
 
-def run(options: RunOptions, watcher: Watcher) -> Report:
+def run(options: RunOptions, watcher: Watcher, interrupts: Interrupts | None = None) -> Report:
     """Run the suite against a target and report what came of it.
 
     Raises TargetError when there is no such target or its factory does not work, NothingSelected when no case matches,
     SuiteBroken when pytest cannot collect the suite, CatalogueError or VersionError for a bad catalogue or profile.
-    Ctrl-C and SIGTERM end the run, not the report: it then holds what is measured and is not complete.
+    Signals that ask the process to end, a full disk and the like end the run, not the report: it then holds what is
+    measured and is not complete. ``interrupts``: those that are in force already; None has them for this run.
     """
     started, clock = dt.datetime.now(dt.UTC), time.monotonic()
     target = resolve(options.target, options.api)
     profile = profile_version(options.profile or target.profile)
-    with tempfile.TemporaryDirectory(prefix="asyncio-conformance-") as folder, _termination_interrupts():
-        workshop = _Workshop(options, target, Path(folder), watcher)
-        cut = ""
-        try:
-            workshop.work()
-        except (KeyboardInterrupt, Interrupted):
-            cut = "interrupted"
-        finally:
-            workshop.warm.end()
-        cut = cut or workshop.cut
+    with nullcontext(interrupts) if interrupts is not None else Interrupts() as interrupts:
+        workshop = _Workshop(options, target, watcher, interrupts)
+        workshop.run()
         judge = workshop.judge
         return judge.report(
             started=started.isoformat(timespec="seconds"),
@@ -100,20 +105,21 @@ def run(options: RunOptions, watcher: Watcher) -> Report:
             target=TargetInfo(target.name, target.factory, target.namespace_name, target.distribution, target.version),
             python=python_info(),
             platform=platform_info(),
-            probes=tuple(workshop.probes),
-            cut=cut,
+            probes=tuple(workshop.probes_so_far),
+            cut=workshop.cut,
         )
 
 
 class _Workshop:
     """The phases of one run."""
 
-    def __init__(self, options: RunOptions, target: Target, folder: Path, watcher: Watcher) -> None:
+    def __init__(self, options: RunOptions, target: Target, watcher: Watcher, interrupts: Interrupts) -> None:
         self._options = options
         self._target = target
         self._profile = profile_version(options.profile or target.profile)
-        self._folder = folder
+        self._folder = Path()
         self._watcher = watcher
+        self._interrupts = interrupts
         self._budget = BUDGET if options.budget is None else options.budget
         self.warm = WarmProcess()
         self.cut = ""
@@ -130,13 +136,33 @@ class _Workshop:
 
     @cached_property
     def probes(self) -> list[Probe]:
-        return answers(self._target, self.warm.probed)
+        with self._interrupts.raised():
+            return answers(self._target, self.warm.probed)
+
+    @property
+    def probes_so_far(self) -> list[Probe]:
+        """The probes, where the run got as far as that."""
+        found: list[Probe] = self.__dict__.get("probes", [])
+        return found
 
     def _rules(self) -> Rules:
         missing = {probe.feature: probe.reason for probe in self.probes if not probe.supported}
         return Rules.of(self.catalogue, self._profile, self._target, missing)
 
-    def work(self) -> None:
+    def run(self) -> None:
+        """All phases, or as many as there is room and leave for; then ``cut`` says why not all."""
+        try:
+            with run_folder() as self._folder:
+                try:
+                    self._work()
+                finally:
+                    self.warm.end()
+        except (KeyboardInterrupt, Interrupted):
+            self.cut = INTERRUPTED
+        except OSError as problem:
+            self.cut = f"the system refused what the run needs: {reason(problem)}"
+
+    def _work(self) -> None:
         options = self._options
         self._watcher.phase("cases")
         result = self._pass("cases", options.cases or None, selecting=True)
@@ -180,6 +206,7 @@ class _Workshop:
             workers=self._workers(doubtful),
             only=tuple(doubtful),
             warm=self.warm,
+            rest=self._interrupts.rest,
         )
         self.cut = run_pass(plan, self._watcher.started, finished, self._watcher.collected).cut
 
@@ -202,6 +229,7 @@ class _Workshop:
             pages=options.pages if selecting else (),
             only=None if only is None else tuple(only),
             warm=self.warm,
+            rest=self._interrupts.rest,
         )
         result = run_pass(plan, self._watcher.started, finished, self._watcher.collected)
         if selecting:
@@ -231,23 +259,11 @@ def _no_case(options: RunOptions, result: PassResult) -> Exception:
 
 
 @contextmanager
-def _termination_interrupts() -> Iterator[None]:
-    """SIGTERM ends a run as Ctrl-C does: with a report of what is measured."""
-    import signal
-    import threading
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(_number: int, _frame: object) -> None:
-        raise Interrupted
-
-    previous = signal.signal(signal.SIGTERM, interrupt)
-    # A job started with & in a shell inherits SIGINT ignored, and would be deaf to it.
-    previous_int = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
-        signal.signal(signal.SIGINT, previous_int)
+def run_folder() -> Iterator[Path]:
+    """A folder for everything that the run and its cases write meanwhile; it is removed with all that is left in it."""
+    usual = tempfile.gettempdir()
+    parent = usual
+    if len(usual) > LONGEST_TEMPORARY and os.name == "posix" and os.access(SHORT_TEMPORARY, os.W_OK | os.X_OK):
+        parent = str(SHORT_TEMPORARY)
+    with tempfile.TemporaryDirectory(prefix="asyncio-conformance-", dir=parent, ignore_cleanup_errors=True) as folder:
+        yield Path(folder)

@@ -60,7 +60,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[RunOptions]:
     """The options that runs were asked with; nothing is run."""
     options: list[RunOptions] = []
 
-    def remember(asked: RunOptions) -> int:
+    def remember(asked: RunOptions, _interrupts: object) -> int:
         options.append(asked)
         return 1
 
@@ -238,7 +238,7 @@ def test_wrong_usage_points_at_the_help(command: Command, arguments: list[str]) 
 def test_what_a_run_refuses_is_its_sentence(
     command: Command, monkeypatch: pytest.MonkeyPatch, problem: Exception
 ) -> None:
-    def refuse(_options: RunOptions) -> int:
+    def refuse(_options: RunOptions, _interrupts: object) -> int:
         raise problem
 
     monkeypatch.setattr(conformance.session, "run_and_report", refuse)
