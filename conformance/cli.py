@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import sys
 import traceback
 from collections import Counter
@@ -46,11 +45,12 @@ class UserError(click.ClickException):
 def _user_errors() -> Iterator[None]:
     """Turn the errors that a user can cause into their sentence."""
     from conformance.catalogue import CatalogueError, VersionError
+    from conformance.report_folder import FolderError
     from conformance.target import TargetError
 
     try:
         yield
-    except (CatalogueError, TargetError, VersionError) as problem:
+    except (CatalogueError, FolderError, TargetError, VersionError) as problem:
         raise UserError(str(problem)) from None
 
 
@@ -121,6 +121,7 @@ def main() -> None:
     show_default=f"{DEFAULT_OUTPUT}; with --case the result is only shown",
     help="Folder for report.json, index.html, summary.md and junit.xml.",
 )
+@click.option("--resume", is_flag=True, help="Go on with the unfinished run of the same command: run what it left.")
 @click.option(
     "-n",
     "--workers",
@@ -168,6 +169,7 @@ def run(**asked: Any) -> None:
     asyncio-conformance run
     asyncio-conformance run uvloop --area timers --area callbacks
     asyncio-conformance run mylib:new_event_loop --api mylib.aio --output out
+    asyncio-conformance run mylib:new_event_loop --api mylib.aio --output out --resume
     asyncio-conformance run rloop --case eventloop/callbacks::callbacks_run_in_the_order_they_were_scheduled
 
     \b
@@ -178,7 +180,7 @@ def run(**asked: Any) -> None:
       3  the suite is at fault
       4  the run is incomplete
     """
-    if asked["output"] is None and not asked["cases"]:
+    if asked["output"] is None and (asked["resume"] or not asked["cases"]):
         asked["output"] = DEFAULT_OUTPUT
     fill_gaps()
     with Interrupts() as interrupts:
@@ -203,14 +205,17 @@ def run(**asked: Any) -> None:
 def _run(options: RunOptions, interrupts: Interrupts) -> int:
     """Check what was asked for, run it, and report; the exit code."""
     from conformance.catalogue import profile_version
+    from conformance.report_folder import make, put_aside
     from conformance.target import make_current_folder_importable, resolve
 
+    if options.output is not None and not options.resume:
+        put_aside(options.output)
     profile_version(options.profile)
     _check_cases(options.cases)
     make_current_folder_importable()
     resolve(options.target, options.api)
-    if options.output is not None:
-        _make_folder(options.output)
+    if options.output is not None and not options.resume:
+        make(options.output)
     interrupts.check()
     from conformance.session import Refused, run_and_report
 
@@ -236,16 +241,6 @@ def _check_cases(cases: Sequence[str]) -> None:
             close = difflib.get_close_matches(name, [known.id for known in indexed_cases()], n=1)
             hint = f'did you mean "{close[0]}"?' if close else "asyncio-conformance requirements lists the cases"
             raise UserError(f'there is no case "{case}"; {hint}')
-
-
-def _make_folder(folder: Path) -> None:
-    """Make the output folder before the run, not to find out after it that there cannot be one."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as problem:
-        raise UserError(f"{folder} cannot be made ({problem.strerror}); choose another --output") from None
-    if not os.access(folder, os.W_OK):
-        raise UserError(f"{folder} cannot be written to; choose another --output")
 
 
 @main.command(short_help="List the loops that are known here.")

@@ -26,10 +26,11 @@ from conformance.harness.judgement import CONTROL, Judge
 from conformance.harness.passes import INTERRUPTED, Execution, PassPlan, PassResult, run_pass
 from conformance.harness.probing import answers
 from conformance.harness.selection import Rules
+from conformance.harness.unfinished import Record, identity_of
 from conformance.harness.warm import CAN_FORK, WarmProcess
 from conformance.target import resolve
 from reports.model import CaseResult, Report, Suite, TargetInfo, Verdict
-from reports.text import reason
+from reports.text import count, reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -46,6 +47,10 @@ FEW = 5
 CONFIRMATIONS = 1
 """How often a crash is tried again: a process that was corrupted earlier may die in an innocent case."""
 
+
+CASES = "cases"
+CONTROL_PHASE = "control"
+"""The phases of a run, and the folders of their passes; between them, ``retry-0`` and so on."""
 
 LONGEST_TEMPORARY = 40
 """Characters of the folder for temporary files in which Unix sockets can stand, in a folder of the run's and in it one
@@ -83,24 +88,30 @@ class Watcher(Protocol):
         """A case came to a verdict (which a later phase may still change)."""
 
 
-def run(options: RunOptions, watcher: Watcher, interrupts: Interrupts | None = None) -> Report:
+def run(
+    options: RunOptions, watcher: Watcher, interrupts: Interrupts | None = None, record: Record | None = None
+) -> Report:
     """Run the suite against a target and report what came of it.
 
     Raises TargetError when there is no such target or its factory does not work, NothingSelected when no case matches,
     SuiteBroken when pytest cannot collect the suite, CatalogueError or VersionError for a bad catalogue or profile.
     Signals that ask the process to end, a full disk and the like end the run, not the report: it then holds what is
     measured and is not complete. ``interrupts``: those that are in force already; None has them for this run.
+    ``record``: what an earlier run knows already is taken over from it, and it receives what this run comes to know.
     """
-    started, clock = dt.datetime.now(dt.UTC), time.monotonic()
+    started, clock = dt.datetime.now(dt.UTC).isoformat(timespec="seconds"), time.monotonic()
+    record = record or Record()
+    record.started = record.started or started
     target = resolve(options.target, options.api)
     profile = profile_version(options.profile or target.profile)
     with nullcontext(interrupts) if interrupts is not None else Interrupts() as interrupts:
-        workshop = _Workshop(options, target, watcher, interrupts)
+        workshop = _Workshop(options, target, watcher, interrupts, record)
         workshop.run()
         judge = workshop.judge
+        record.seconds = round(record.seconds + time.monotonic() - clock, 3)
         return judge.report(
-            started=started.isoformat(timespec="seconds"),
-            seconds=round(time.monotonic() - clock, 3),
+            started=record.started,
+            seconds=record.seconds,
             suite=Suite(conformance.__version__, str(profile)),
             target=TargetInfo(target.name, target.factory, target.namespace_name, target.distribution, target.version),
             python=python_info(),
@@ -113,13 +124,16 @@ def run(options: RunOptions, watcher: Watcher, interrupts: Interrupts | None = N
 class _Workshop:
     """The phases of one run."""
 
-    def __init__(self, options: RunOptions, target: Target, watcher: Watcher, interrupts: Interrupts) -> None:
+    def __init__(
+        self, options: RunOptions, target: Target, watcher: Watcher, interrupts: Interrupts, record: Record
+    ) -> None:
         self._options = options
         self._target = target
         self._profile = profile_version(options.profile or target.profile)
         self._folder = Path()
         self._watcher = watcher
         self._interrupts = interrupts
+        self._record = record
         self._budget = BUDGET if options.budget is None else options.budget
         self.warm = WarmProcess()
         self.cut = ""
@@ -146,6 +160,9 @@ class _Workshop:
         return found
 
     def _rules(self) -> Rules:
+        if not self._record.identity:
+            # While pytest starts, there is time for it.
+            self._record.identity = identity_of(self._options, self._target, self._profile)
         missing = {probe.feature: probe.reason for probe in self.probes if not probe.supported}
         return Rules.of(self.catalogue, self._profile, self._target, missing)
 
@@ -165,12 +182,32 @@ class _Workshop:
     def _work(self) -> None:
         options = self._options
         self._watcher.phase("cases")
-        result = self._pass("cases", options.cases or None, selecting=True)
-        if not result.collected and not result.cut:
-            raise _no_case(options, result)
-        self._retry()
+        if self._record.collected:
+            self._take_over()
+        else:
+            result = self._pass(CASES, options.cases or None, selecting=True)
+            if not result.collected and not result.cut:
+                raise _no_case(options, result)
+        if not self.cut:
+            self._retry()
         if not self.cut:
             self._control()
+
+    def _take_over(self) -> None:
+        """Go on from where an earlier run was cut."""
+        record = self._record
+        self.judge.expect(record.collected)
+        for phase, execution in record.executions:
+            add = self.judge.add_control if phase == CONTROL_PHASE else self.judge.add
+            add(execution, record.collected[execution.case])
+        done = record.done(CASES)
+        left = [identifier for identifier in record.collected if identifier not in done]
+        if not left:
+            return
+        result = self._pass(CASES, left)
+        lost = len(set(left) - result.collected.keys())
+        if lost and not self.cut:
+            self.cut = f"{count(lost, 'case')} that the earlier run collected cannot be found any longer"
 
     def _retry(self) -> None:
         for attempt in range(max(self._options.retries, CONFIRMATIONS)):
@@ -181,21 +218,26 @@ class _Workshop:
             ]
             if not again or self.cut:
                 return
-            self._watcher.phase("retries")
-            self._pass(f"retry-{attempt}", again)
+            phase = f"retry-{attempt}"
+            done = self._record.done(phase)
+            if left := [identifier for identifier in again if identifier not in done]:
+                self._watcher.phase("retries")
+                self._pass(phase, left)
 
     def _control(self) -> None:
-        doubtful = self.judge.doubtful()
+        done = self._record.done(CONTROL_PHASE)
+        doubtful = [identifier for identifier in self.judge.doubtful() if identifier not in done]
         if not doubtful:
             return
         self._watcher.phase("control")
 
         def finished(execution: Execution, case: Collected) -> None:
+            self._record.executions.append((CONTROL_PHASE, execution))
             self._watcher.finished(self.judge.add_control(execution, case))
 
         control = resolve(CONTROL)
         plan = PassPlan(
-            folder=self._folder / "control",
+            folder=self._folder / CONTROL_PHASE,
             target=control.name,
             api=None,
             # The interpreter's own documentation: a later profile would judge its asyncio by what it never promised.
@@ -212,6 +254,7 @@ class _Workshop:
 
     def _pass(self, name: str, only: Sequence[str] | None, *, selecting: bool = False) -> PassResult:
         def finished(execution: Execution, case: Collected) -> None:
+            self._record.executions.append((name, execution))
             self._watcher.finished(self.judge.add(execution, case))
 
         options = self._options
@@ -233,6 +276,7 @@ class _Workshop:
         )
         result = run_pass(plan, self._watcher.started, finished, self._watcher.collected)
         if selecting:
+            self._record.collected = dict(result.collected)
             self.judge.expect(result.collected)
         self.cut = result.cut
         return result
