@@ -31,8 +31,7 @@ def make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as problem:
-        why = reason(problem) if isinstance(problem, OSError) else str(problem)
-        raise FolderError(f"{folder} cannot be made ({why}); choose another --output") from None
+        raise FolderError(f"{folder} cannot be made ({reason(problem)}); choose another --output") from None
     if not os.access(folder, os.W_OK):
         raise FolderError(f"{folder} cannot be written to; choose another --output")
 
@@ -55,7 +54,6 @@ def put_aside(folder: Path, names: Iterable[str] = REPORT_FILES) -> None:
         for name in standing:
             (folder / name).replace(previous / name)
     except (OSError, ValueError) as problem:
-        why = reason(problem) if isinstance(problem, OSError) else str(problem)
         raise FolderError(
-            f"the older report in {folder} cannot be moved to {previous} ({why}); choose another --output"
+            f"the older report in {folder} cannot be moved to {previous} ({reason(problem)}); choose another --output"
         ) from None

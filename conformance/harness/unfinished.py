@@ -143,8 +143,7 @@ def _text(path: Path) -> str:
     except FileNotFoundError:
         raise UnfinishedError(f"there is no unfinished run in {path.parent}: leave --resume away") from None
     except (OSError, ValueError) as problem:
-        why = reason(problem) if isinstance(problem, OSError) else str(problem)
-        raise UnfinishedError(f"{path} cannot be read ({why}): leave --resume away, and all cases run") from None
+        raise UnfinishedError(f"{path} cannot be read ({reason(problem)}): leave --resume away") from None
 
 
 def _record(run: dict[str, Any]) -> Record:
