@@ -18,9 +18,9 @@ import click
 import conformance
 from conformance.harness.interruption import Interrupted, Interrupts
 from conformance.harness.options import DEFAULT_OUTPUT, RunOptions
-from conformance.standard_streams import LONGEST_SENTENCE, fill_gaps, say, silence
+from conformance.standard_streams import LONGEST_LOG, LONGEST_SENTENCE, fill_gaps, say, say_lines, silence
 from reports.model import EXIT_INCOMPLETE, EXIT_SUITE_AT_FAULT
-from reports.text import one_line, reason
+from reports.text import clip, one_line, reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from conformance.catalogue import Requirement
 
 EXIT_USAGE = 2
+
+LONGEST_CELL = 80
+"""Characters of what a distribution calls its loop: more is no name any longer."""
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -74,6 +77,15 @@ def _refuse(sentence: str, word: str, words: Sequence[str]) -> NoReturn:
     raise UserError(f"{sentence}{meant}; use one of {', '.join(words)}")
 
 
+@contextlib.contextmanager
+def _shown_fit() -> Iterator[None]:
+    """Make what a wrong usage quotes fit to be shown."""
+    try:
+        yield
+    except click.UsageError as problem:
+        raise click.UsageError(one_line(problem.format_message(), LONGEST_SENTENCE), problem.ctx) from None
+
+
 class Commands(click.Group):
     """The commands, ended by Ctrl-C or by a standard output that fails with the exit code of what is incomplete."""
 
@@ -85,9 +97,14 @@ class Commands(click.Group):
             silence(sys.stdout)
             sys.exit(EXIT_INCOMPLETE)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        with _shown_fit():
+            return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with _shown_fit():
+                return super().invoke(ctx)
         except KeyboardInterrupt:
             say("Interrupted.")
             ctx.exit(EXIT_INCOMPLETE)
@@ -193,7 +210,7 @@ def run(**asked: Any) -> None:
         except click.ClickException:
             raise
         except Exception:
-            traceback.print_exc()
+            say_lines(clip(traceback.format_exc(), LONGEST_LOG))
             say("This is a bug of asyncio-conformance: please report it.")
             status = EXIT_SUITE_AT_FAULT
         if interrupts.first:
@@ -256,8 +273,11 @@ def targets(*, as_json: bool) -> None:
     """
     rows = list(_target_rows())
     if as_json:
-        _echo_json(rows)
+        # Programs get every name whole, and a terminal nothing but ASCII of it.
+        _echo_json(rows, ensure_ascii=True)
         return
+    for row in rows:
+        row.update({name: one_line(row[name], LONGEST_CELL) for name in ("name", "state", "factory", "note")})
     names = max(len(row["name"]) for row in rows)
     states = max(len(row["state"]) for row in rows)
     factories = max(len(row["factory"]) for row in rows)
@@ -345,9 +365,9 @@ def requirements(*, pages: tuple[str, ...], areas: tuple[str, ...], unchecked: b
     click.echo("\n".join(lines))
 
 
-def _echo_json(rows: Iterable[dict[str, Any]]) -> None:
+def _echo_json(rows: Iterable[dict[str, Any]], *, ensure_ascii: bool = False) -> None:
     """Print a JSON array, one row a line: for jq as well as for grep, and three times as quick as indenting."""
-    click.echo("[\n" + ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows) + "\n]")
+    click.echo("[\n" + ",\n".join(json.dumps(row, ensure_ascii=ensure_ascii) for row in rows) + "\n]")
 
 
 def _as_json(requirement: Requirement) -> dict[str, Any]:

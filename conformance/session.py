@@ -12,7 +12,7 @@ from conformance.harness.interruption import Interrupts
 from conformance.harness.run import NothingSelected, SuiteBroken, run
 from conformance.harness.unfinished import UNFINISHED_JSON, Record, UnfinishedError, dumps, identity_of, read
 from conformance.report_folder import FolderError, put_aside
-from conformance.standard_streams import Output, say, say_lines
+from conformance.standard_streams import LONGEST_LOG, Output, say, say_lines
 from conformance.target import resolve
 from reports import terminal
 from reports.model import EXIT_INCOMPLETE, EXIT_SUITE_AT_FAULT, exit_code
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 class Refused(Exception):
     """What the user can change, apart from target and profile; the message is one sentence that says how."""
 
-
-LONGEST_LOG = 4_000
-"""Characters shown of what pytest said last: some forty lines."""
 
 LATER_PHASES = {"retries": "repeating", "control": "control run"}
 """How the phases are called that run again what was counted already."""

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 LONGEST_SENTENCE = 2_000
 """Characters of a sentence on standard error: the longest of our own lists every area; what a module says is cut."""
 
+LONGEST_LOG = 4_000
+"""Characters shown of a log or of the story of an error: some forty lines."""
+
 FAILURES = (OSError, ValueError)
 """What a stream raises that fails, or was closed."""
 
