@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 
 EXIT_USAGE = 2
 
+LEAST_MEMORY = 512 * 1024**2
+"""Bytes that each process has to be allowed. Pytest with the whole suite takes a quarter of it, and a thread 8 MB of
+address space; with a tenth, cases fail that start a few threads."""
+
 LONGEST_CELL = 80
 """Characters of what a distribution calls its loop: more is no name any longer."""
 
@@ -209,6 +213,9 @@ def run(**asked: Any) -> None:
             status = EXIT_INCOMPLETE
         except click.ClickException:
             raise
+        except MemoryError:
+            say("There is too little memory for the suite: nothing more can be said about the loop.")
+            status = EXIT_INCOMPLETE
         except Exception:
             say_lines(clip(traceback.format_exc(), LONGEST_LOG))
             say("This is a bug of asyncio-conformance: please report it.")
@@ -225,6 +232,7 @@ def _run(options: RunOptions, interrupts: Interrupts) -> int:
     from conformance.report_folder import make, put_aside
     from conformance.target import make_current_folder_importable, resolve
 
+    _check_memory()
     if options.output is not None and not options.resume:
         put_aside(options.output)
     profile_version(options.profile)
@@ -241,6 +249,21 @@ def _run(options: RunOptions, interrupts: Interrupts) -> int:
         return run_and_report(options, interrupts)
     except Refused as problem:
         raise UserError(str(problem)) from None
+
+
+def _check_memory() -> None:
+    """Refuse to run with so little memory that the suite or its cases, not the loop, would break."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    for option, limit in (("-v", resource.RLIMIT_AS), ("-d", resource.RLIMIT_DATA)):
+        allowed, _ = resource.getrlimit(limit)
+        if allowed != resource.RLIM_INFINITY and allowed < LEAST_MEMORY:
+            raise UserError(
+                f"{allowed // 1024} kB are too little memory for the suite: allow it {LEAST_MEMORY // 1024} or more "
+                f"(ulimit {option})"
+            )
 
 
 def _check_cases(cases: Sequence[str]) -> None:

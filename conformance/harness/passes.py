@@ -322,13 +322,15 @@ class _Round:
         """Run the round in a pytest process of its own."""
         plan = self._plan
         reader = JournalReader(self._folder / "journal")
+        # xdist starts its workers without -P: they would run a module of the current folder as one of their own.
+        safe = {} if plan.workers == 0 else {"PYTHONSAFEPATH": "1"}
         with (self._folder / "log").open("wb") as log:
             process = subprocess.Popen(
                 own_command(plan, self._folder, self._only),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=environment(plan.temporary),
+                env=environment(plan.temporary) | safe,
                 start_new_session=True,
             )
         overdue = False
