@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import sys
+import traceback
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -16,7 +16,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 import conformance
+from conformance.harness.interruption import Interrupted, Interrupts
 from conformance.harness.options import DEFAULT_OUTPUT, START_TIMEOUT, RunOptions
+from conformance.standard_streams import LONGEST_LOG, LONGEST_SENTENCE, fill_gaps, say, say_lines, silence
+from reports.model import EXIT_INCOMPLETE, EXIT_SUITE_AT_FAULT
+from reports.text import clip, one_line, reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -24,6 +28,13 @@ if TYPE_CHECKING:
     from conformance.catalogue import Requirement
 
 EXIT_USAGE = 2
+
+LEAST_MEMORY = 512 * 1024**2
+"""Bytes that each process has to be allowed. Pytest with the whole suite takes a quarter of it, and a thread 8 MB of
+address space; with a tenth, cases fail that start a few threads."""
+
+LONGEST_CELL = 80
+"""Characters of what a distribution calls its loop: more is no name any longer."""
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -33,16 +44,20 @@ class UserError(click.ClickException):
 
     exit_code = EXIT_USAGE
 
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message, LONGEST_SENTENCE))
+
 
 @contextlib.contextmanager
 def _user_errors() -> Iterator[None]:
     """Turn the errors that a user can cause into their sentence."""
     from conformance.catalogue import CatalogueError, VersionError
+    from conformance.report_folder import FolderError
     from conformance.target import TargetError
 
     try:
         yield
-    except (CatalogueError, TargetError, VersionError) as problem:
+    except (CatalogueError, FolderError, TargetError, VersionError) as problem:
         raise UserError(str(problem)) from None
 
 
@@ -66,7 +81,40 @@ def _refuse(sentence: str, word: str, words: Sequence[str]) -> NoReturn:
     raise UserError(f"{sentence}{meant}; use one of {', '.join(words)}")
 
 
-@click.group(context_settings=SETTINGS)
+@contextlib.contextmanager
+def _shown_fit() -> Iterator[None]:
+    """Make what a wrong usage quotes fit to be shown."""
+    try:
+        yield
+    except click.UsageError as problem:
+        raise click.UsageError(one_line(problem.format_message(), LONGEST_SENTENCE), problem.ctx) from None
+
+
+class Commands(click.Group):
+    """The commands, ended by Ctrl-C or by a standard output that fails with the exit code of what is incomplete."""
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        try:
+            return super().main(*args, **options)
+        except OSError as problem:
+            say(f"Standard output failed: {reason(problem)}.")
+            silence(sys.stdout)
+            sys.exit(EXIT_INCOMPLETE)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        with _shown_fit():
+            return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            with _shown_fit():
+                return super().invoke(ctx)
+        except KeyboardInterrupt:
+            say("Interrupted.")
+            ctx.exit(EXIT_INCOMPLETE)
+
+
+@click.group(context_settings=SETTINGS, cls=Commands)
 @click.version_option(conformance.__version__, "-V", "--version", prog_name="asyncio-conformance")
 def main() -> None:
     """Does an event loop keep the promises that the asyncio documentation makes?
@@ -94,6 +142,7 @@ def main() -> None:
     show_default=f"{DEFAULT_OUTPUT}; with --case the result is only shown",
     help="Folder for report.json, index.html, summary.md and junit.xml.",
 )
+@click.option("--resume", is_flag=True, help="Go on with the unfinished run of the same command: run what it left.")
 @click.option(
     "-n",
     "--workers",
@@ -149,6 +198,7 @@ def run(**asked: Any) -> None:
     asyncio-conformance run
     asyncio-conformance run uvloop --area timers --area callbacks
     asyncio-conformance run mylib:new_event_loop --api mylib.aio --output out
+    asyncio-conformance run mylib:new_event_loop --api mylib.aio --output out --resume
     asyncio-conformance run rloop --case eventloop/callbacks::callbacks_run_in_the_order_they_were_scheduled
 
     \b
@@ -159,26 +209,69 @@ def run(**asked: Any) -> None:
       3  the suite is at fault
       4  the run is incomplete
     """
-    if asked["output"] is None and not asked["cases"]:
+    if asked["output"] is None and (asked["resume"] or not asked["cases"]):
         asked["output"] = DEFAULT_OUTPUT
-    options = RunOptions(**asked)
-    with _user_errors():
-        from conformance.catalogue import profile_version
-        from conformance.target import announced, make_current_folder_importable
-
-        profile_version(options.profile)
-        _check_cases(options.cases)
-        make_current_folder_importable()
-        announced(options.target, options.api)
-        if options.output is not None:
-            _make_folder(options.output)
-        from conformance.session import Refused, run_and_report
-
+    fill_gaps()
+    with Interrupts() as interrupts:
         try:
-            status = run_and_report(options)
-        except Refused as problem:
-            raise UserError(str(problem)) from None
+            with _user_errors():
+                status = _run(RunOptions(**asked), interrupts)
+        except Interrupted:
+            say(f"Interrupted by {interrupts.first} before the first case: nothing was measured.")
+            status = EXIT_INCOMPLETE
+        except click.ClickException:
+            raise
+        except MemoryError:
+            say("There is too little memory for the suite: nothing more can be said about the loop.")
+            status = EXIT_INCOMPLETE
+        except Exception:
+            say_lines(clip(traceback.format_exc(), LONGEST_LOG))
+            say("This is a bug of asyncio-conformance: please report it.")
+            status = EXIT_SUITE_AT_FAULT
+        if interrupts.first:
+            # The process only has to end: to end it by another signal would change its exit code.
+            interrupts.ignore_all()
     sys.exit(status)
+
+
+def _run(options: RunOptions, interrupts: Interrupts) -> int:
+    """Check what was asked for, run it, and report; the exit code."""
+    from conformance.catalogue import profile_version
+    from conformance.report_folder import make, put_aside
+    from conformance.target import announced, make_current_folder_importable
+
+    _check_memory()
+    if options.output is not None and not options.resume:
+        put_aside(options.output)
+    profile_version(options.profile)
+    _check_cases(options.cases)
+    make_current_folder_importable()
+    announced(options.target, options.api)
+    if options.output is not None and not options.resume:
+        make(options.output)
+    interrupts.check()
+    from conformance.session import Refused, run_and_report
+
+    interrupts.check()
+    try:
+        return run_and_report(options, interrupts)
+    except Refused as problem:
+        raise UserError(str(problem)) from None
+
+
+def _check_memory() -> None:
+    """Refuse to run with so little memory that the suite or its cases, not the loop, would break."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    for option, limit in (("-v", resource.RLIMIT_AS), ("-d", resource.RLIMIT_DATA)):
+        allowed, _ = resource.getrlimit(limit)
+        if allowed != resource.RLIM_INFINITY and allowed < LEAST_MEMORY:
+            raise UserError(
+                f"{allowed // 1024} kB are too little memory for the suite: allow it {LEAST_MEMORY // 1024} or more "
+                f"(ulimit {option})"
+            )
 
 
 def _check_cases(cases: Sequence[str]) -> None:
@@ -198,16 +291,6 @@ def _check_cases(cases: Sequence[str]) -> None:
             raise UserError(f'there is no case "{case}"; {hint}')
 
 
-def _make_folder(folder: Path) -> None:
-    """Make the output folder before the run, not to find out after it that there cannot be one."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as problem:
-        raise UserError(f"{folder} cannot be made ({problem.strerror}); choose another --output") from None
-    if not os.access(folder, os.W_OK):
-        raise UserError(f"{folder} cannot be written to; choose another --output")
-
-
 @main.command(short_help="List the loops that are known here.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON, with the interpreters that each has wheels for.")
 def targets(*, as_json: bool) -> None:
@@ -221,8 +304,11 @@ def targets(*, as_json: bool) -> None:
     """
     rows = list(_target_rows())
     if as_json:
-        _echo_json(rows)
+        # Programs get every name whole, and a terminal nothing but ASCII of it.
+        _echo_json(rows, ensure_ascii=True)
         return
+    for row in rows:
+        row.update({name: one_line(row[name], LONGEST_CELL) for name in ("name", "state", "factory", "note")})
     names = max(len(row["name"]) for row in rows)
     states = max(len(row["state"]) for row in rows)
     factories = max(len(row["factory"]) for row in rows)
@@ -310,9 +396,9 @@ def requirements(*, pages: tuple[str, ...], areas: tuple[str, ...], unchecked: b
     click.echo("\n".join(lines))
 
 
-def _echo_json(rows: Iterable[dict[str, Any]]) -> None:
+def _echo_json(rows: Iterable[dict[str, Any]], *, ensure_ascii: bool = False) -> None:
     """Print a JSON array, one row a line: for jq as well as for grep, and three times as quick as indenting."""
-    click.echo("[\n" + ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows) + "\n]")
+    click.echo("[\n" + ",\n".join(json.dumps(row, ensure_ascii=ensure_ascii) for row in rows) + "\n]")
 
 
 def _as_json(requirement: Requirement) -> dict[str, Any]:

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO, cast
 
+from conformance.catalogue import profile_version
+from conformance.harness.interruption import Interrupts
 from conformance.harness.run import NothingSelected, SuiteBroken, run
+from conformance.harness.unfinished import UNFINISHED_JSON, Record, UnfinishedError, dumps, identity_of, read
+from conformance.report_folder import FolderError, put_aside
+from conformance.standard_streams import LONGEST_LOG, Output, say, say_lines
+from conformance.target import announced
 from reports import terminal
 from reports.model import EXIT_INCOMPLETE, EXIT_SUITE_AT_FAULT, exit_code
+from reports.text import clip, count, reason
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from conformance.harness.options import RunOptions
     from reports.model import CaseResult, Report
     from reports.terminal import Progress
@@ -55,29 +64,89 @@ class Narrator:
             self._progress.finished(result)
 
 
-def run_and_report(options: RunOptions) -> int:
+def run_and_report(options: RunOptions, interrupts: Interrupts | None = None) -> int:
     """Run the suite as ``options`` ask, write the report if they say where, and show it; the documented exit code.
 
     Raises Refused where no case is selected, and what ``conformance.harness.run.run()`` raises for targets, profiles
-    and catalogues. Whatever cannot be written, the result is shown.
+    and catalogues. Whatever ends the run or cannot be written, what was measured is reported and shown.
+    ``interrupts``: those that are in force already.
     """
-    console = terminal.make_console()
+    with nullcontext(interrupts) if interrupts is not None else Interrupts() as interrupts:
+        output = Output(interrupts)
+        console = terminal.make_console(cast("TextIO", output))
+        record = take_up(options) if options.resume and options.output is not None else Record()
+        try:
+            with terminal.progress(console) as progress:
+                report = run(options, Narrator(progress), interrupts, record)
+        except NothingSelected as problem:
+            raise Refused(str(problem)) from None
+        except SuiteBroken as problem:
+            say(f"{problem}; pytest's last words:")
+            say_lines(clip(problem.log, LONGEST_LOG))
+            return EXIT_SUITE_AT_FAULT
+        folder, kept, problems = None, False, []
+        if options.output is not None:
+            folder, unwritten = write_files(report, options.output)
+            kept, unkept = keep(record, report, folder, resumed=options.resume)
+            problems += [*unwritten, *unkept]
+        problems = [*missing(report, kept=kept), *problems]
+        terminal.show(report, console, folder, stories=folder is None)
+        if output.failure:
+            problems.append(lost(output.failure, folder))
+        for sentence in problems:
+            say(sentence)
+        return EXIT_INCOMPLETE if problems else exit_code(report)
+
+
+def take_up(options: RunOptions) -> Record:
+    """The unfinished run in the folder of the report; Refused where there is none, or another."""
+    assert options.output is not None
+    target = announced(options.target, options.api)
+    profile = profile_version(options.profile or target.profile)
     try:
-        with terminal.progress(console) as progress:
-            report = run(options, Narrator(progress))
-    except NothingSelected as problem:
+        return read(options.output, identity_of(options, target, profile))
+    except UnfinishedError as problem:
         raise Refused(str(problem)) from None
-    except SuiteBroken as problem:
-        print(f"{problem}; pytest's last words:\n{problem.log}", file=sys.stderr)
-        return EXIT_SUITE_AT_FAULT
-    if options.output is None:
-        terminal.show(report, console, stories=True)
-        return exit_code(report)
-    folder, problems = write_files(report, options.output)
-    terminal.show(report, console, folder)
-    for sentence in problems:
-        print(sentence, file=sys.stderr)
-    return EXIT_INCOMPLETE if problems else exit_code(report)
+
+
+def keep(record: Record, report: Report, folder: Path, *, resumed: bool) -> tuple[bool, list[str]]:
+    """Leave what another run can go on from beside a report that is not complete; beside a complete one, nothing.
+
+    ``resumed``: what is kept there is of this run. Returns whether there is something, and what went wrong.
+    """
+    from reports.store import NotWritten, write_text
+
+    path = folder / UNFINISHED_JSON
+    try:
+        if report.complete or not record.collected:
+            if report.complete:
+                path.unlink(missing_ok=True)
+            return False, []
+        if not resumed:
+            put_aside(folder, [UNFINISHED_JSON])
+        write_text(dumps(record), path)
+    except (FolderError, NotWritten) as problem:
+        return False, [str(problem)]
+    except OSError as problem:
+        return False, [f"{path} cannot be removed ({reason(problem)}); it is of no use any longer."]
+    return True, []
+
+
+def missing(report: Report, *, kept: bool) -> Iterator[str]:
+    """What the report of a run that was cut lacks, in a sentence. ``kept``: another run can go on."""
+    if report.cut and not report.collected:
+        yield f"The run was cut, {report.cut}, before it had collected a case."
+    elif report.cut:
+        # What cases left behind is told where all of them ran.
+        rest = "; the same command with --resume runs the others" if kept else ""
+        judged = f"{len(report.cases):,} of {count(report.collected, 'case')}"
+        yield f"The run was cut, {report.cut}: {judged} have a verdict{rest}."
+
+
+def lost(failure: str, folder: Path | None) -> str:
+    """What became of the result, now that standard output failed, in a sentence."""
+    where = "which shows nothing of this run" if folder is None else f"the report is in {folder}"
+    return f"Standard output failed ({failure}): {where}."
 
 
 def write_files(report: Report, folder: Path) -> tuple[Path, tuple[str, ...]]:

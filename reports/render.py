@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from reports import html, junit, markdown, store
+from reports.text import reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +43,7 @@ def write_all(report: Report, folder: Path) -> Written:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        sentence = f"{folder} cannot be made ({store.reason(error)}): choose another folder with --output."
+        sentence = f"{folder} cannot be made ({reason(error)}): choose another folder with --output."
         return Written({}, (sentence,))
     paths: dict[str, Path] = {}
     problems = []

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import secrets
 from collections import Counter
 from functools import cache
 from typing import TYPE_CHECKING, Any, NoReturn, get_args, get_origin
@@ -20,6 +21,7 @@ from cattrs.gen import make_dict_structure_fn
 from cattrs.v import transform_error
 
 from reports.model import SCHEMA_VERSION, Report, Totals, seal
+from reports.text import one_line, reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,9 +29,24 @@ if TYPE_CHECKING:
 
 REPORT_JSON = "report.json"
 
+LARGEST = 1024**3
+"""Bytes: beyond what a run can write in which every case fails with the longest story."""
+
+LONGEST_MESSAGE = 1_000
+"""Characters of an error's sentence, which may quote what it found: more hides what is said."""
+
+CREATE_ANEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+"""How a file is opened that must not exist yet, not even as a link."""
+
+LONGEST_PREFIX = 32
+"""Characters of a file's name in that of its temporary file: the whole of both would be too long sooner."""
+
 
 class ReportError(Exception):
-    """A report cannot be read or written. The message is one sentence that says what to do."""
+    """A report cannot be read or written. The message is one sentence that says what to do, fit to be shown."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message, LONGEST_MESSAGE))
 
 
 class NoReport(ReportError):
@@ -79,16 +96,19 @@ def read(path: Path) -> Report:
     Raises:
         NoReport, Unreadable, NotJSON, WrongSchema, WrongField, WrongTotals, BrokenSeal: it is none, and why.
     """
-    if path.is_dir():
-        path /= REPORT_JSON
     try:
-        data = path.read_bytes()
+        if path.is_dir():
+            path /= REPORT_JSON
+        with path.open("rb") as file:
+            data = file.read(LARGEST + 1)
     except FileNotFoundError:
         raise NoReport(f"There is no report at {path}: name a {REPORT_JSON} or the folder of one.") from None
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise Unreadable(
             f"{path} cannot be read ({reason(error)}): make it readable, or name another report."
         ) from None
+    if len(data) > LARGEST:
+        raise Unreadable(f"{path} is larger than any report: name another.")
     return loads(data, str(path))
 
 
@@ -135,28 +155,27 @@ def loads(data: str | bytes, name: str) -> Report:
 def write_text(text: str, path: Path) -> None:
     """Write ``text`` to ``path`` in UTF-8 so that a reader finds the old file or the whole new one, never a part.
 
+    In a folder that others may write to, too, no link that they put there is followed: a link called ``path`` is
+    replaced, and the name of the temporary file cannot be foreseen.
+
     Raises:
         NotWritten: the system refused.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name[:LONGEST_PREFIX]}.{secrets.token_hex(8)}.tmp")
     try:
+        descriptor = os.open(temporary, CREATE_ANEW, 0o666)
         try:
-            with temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
+            with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise NotWritten(
             f"{path} cannot be written ({reason(error)}): make room or choose another folder with --output."
         ) from None
-
-
-def reason(error: OSError) -> str:
-    """What the system says, in lower case and without its number."""
-    return (error.strerror or str(error) or type(error).__name__).lower()
 
 
 def _check(report: Report, name: str) -> None:

@@ -45,6 +45,9 @@ FINDINGS_SHOWN = 10
 REFRESH_INTERVAL = 0.1
 """Seconds between two drawings of the progress: ten a second look alive and cost nothing."""
 
+UNKNOWN_WIDTH = 80
+"""Columns where nobody knows how many there are."""
+
 STYLES = {
     "pass": "green",
     "fail": "bold red",
@@ -72,6 +75,9 @@ def make_console(file: TextIO | None = None) -> Console:
     ``NO_COLOR`` is respected; what the stream's encoding cannot say becomes a question mark.
     """
     console = Console(file=file, highlight=False, markup=False, emoji=False)
+    if console.width < 1:
+        # COLUMNS=0 is what some programs set where they do not know; rich would show nothing.
+        console.width = UNKNOWN_WIDTH
     reconfigure = getattr(console.file, "reconfigure", None)
     if reconfigure is not None and not console.encoding.startswith("utf"):
         reconfigure(errors="replace")

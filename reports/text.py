@@ -10,12 +10,16 @@ DETAILS_LIMIT = 20_000
 MESSAGE_LIMIT = 500
 """Characters of a one-line message: more is no longer one line on any screen."""
 
-# Colours, cursor movement and titles: CSI and OSC sequences, then any other two-character escape.
-_ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[@-Z\\^_]")
+# Colours, cursor movement and titles: CSI and OSC sequences, then any other two-character escape. A title that does not
+# end on its line is none, and hides nothing of what follows.
+_ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b\r\n]*(?:\x07|\x1b\\)|\x1b[@-Z\\^_]")
 
 # What XML 1.0 forbids (C0 except tab and line ends, surrogates, two noncharacters), and besides it the C1 controls,
-# which terminals obey, and the marks that reorder what stands around them.
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
+# which terminals obey, the marks that reorder what stands around them or are written to (U+061C, U+200E …), and the
+# separators by which some programs end a line (U+2028, U+2029; U+0085 is among the C1 controls).
+_UNPRINTABLE = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+)
 
 
 def plain(text: str) -> str:
@@ -69,6 +73,12 @@ def seconds(duration: float) -> str:
     minutes, rest = divmod(round(duration), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def reason(error: OSError | ValueError) -> str:
+    """What the system says, in lower case and without its number; or Python, of a name that the system cannot have."""
+    said = error.strerror if isinstance(error, OSError) else None
+    return (said or str(error) or type(error).__name__).lower()
 
 
 def _escape(match: re.Match[str]) -> str:

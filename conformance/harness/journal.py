@@ -9,6 +9,7 @@ Nothing that was measured is lost when the pytest process dies: the run reads th
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from typing import TYPE_CHECKING, Any
@@ -33,10 +34,12 @@ class JournalWriter:
 
     def write(self, event: str, **fields: object) -> None:
         """Add one line and hand it to the kernel."""
-        line = json.dumps({"event": event, **fields}) + "\n"
+        line = (json.dumps({"event": event, **fields}) + "\n").encode()
         journal = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
-            os.write(journal, line.encode())
+            if os.write(journal, line) < len(line):
+                # A full disk takes a part and says nothing.
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
         finally:
             os.close(journal)
 
@@ -65,15 +68,23 @@ class JournalReader:
 
     def __init__(self, path: Path) -> None:
         path.touch()
-        self._file = path.open(encoding="utf-8")
+        self._file = path.open(encoding="utf-8", errors="replace")
         self._rest = ""
 
     def read(self) -> Iterator[dict[str, Any]]:
-        """The events since the last call; a line that is still being written waits for the next one."""
+        """The events since the last call; a line that is still being written waits for the next one.
+
+        What is no event was spoiled, by a disk that took only a part of it: the case that it told of has no verdict.
+        """
         lines = (self._rest + self._file.read()).split("\n")
         self._rest = lines.pop()
         for line in lines:
-            yield json.loads(line)
+            try:
+                event = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(event, dict) and "event" in event:
+                yield event
 
     def close(self) -> None:
         """Let go of the file."""

@@ -34,6 +34,8 @@ class RunOptions:
     """documentation version such as ``3.12`` or ``3.13.3``; None stands for the running interpreter's"""
     output: Path | None = None
     """folder that receives report.json and what is rendered from it; None writes nothing"""
+    resume: bool = False
+    """go on with the unfinished run that is kept in ``output``"""
     workers: int | None = None
     """worker processes; 0 runs the cases without any, None with as many as keep the machine busy"""
     retries: int = 0

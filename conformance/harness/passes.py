@@ -8,6 +8,7 @@ workers, and where no process can be forked, each round is a pytest process of i
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import json
 import os
@@ -22,6 +23,7 @@ from attrs import field, frozen, mutable
 from conformance.harness.bytecode import folder_for
 from conformance.harness.children import environment
 from conformance.harness.containment import BUDGET, WARM_UP, describe_status, examine
+from conformance.harness.interruption import Interrupted
 from conformance.harness.journal import JournalReader
 from conformance.harness.naming import CASES, ROOT, case_id
 from conformance.harness.narrowing import places_of
@@ -31,6 +33,7 @@ from conformance.harness.serving import LAST_WORDS, Request
 from conformance.harness.warm import CAN_FORK, WarmProcess
 from conformance.harness.worker import BROKE
 from reports.model import Verdict
+from reports.text import reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -49,11 +52,24 @@ STARTUP = 240.0
 """Seconds within which pytest must have collected: ten on a quiet machine when it compiles the suite, and a minute has
 been seen on a loaded one."""
 
+TEMPORARY = "tmp"
 BYTECODE = "bytecode"
 """Beside the folders of a run's passes: for the compiled suite, where it can be kept nowhere beyond the run."""
 
+ROOM = 64 * 1024
+"""Bytes that must find room in the run's folder for it to be of use: a verdict with its story, and a case's files."""
+
+NO_ROOM = tuple(os.strerror(getattr(errno, name)) for name in ("ENOSPC", "EDQUOT") if hasattr(errno, name))
+"""What the system says to a case that finds no room for its files."""
+
+QUIET = 1.0
+"""Seconds without any event after which the run looks whether its folder is still there."""
+
 SILENCE = 30.0
 """Seconds beyond the longest budget without any event before a process counts as hung; the watch fires long before."""
+
+INTERRUPTED = "interrupted"
+"""Why a pass is cut that the user or the system asked to stop."""
 
 UNWANTED_PLUGINS = (
     "cacheprovider", "doctest", "faulthandler", "junitxml", "legacypath", "logging", "pastebin", "setuponly",
@@ -137,6 +153,13 @@ class PassPlan:
     """ids of cases, with or without variant; None stands for all"""
     warm: WarmProcess = field(factory=WarmProcess)
     """the run's warm process, which all its passes share"""
+    rest: Callable[[float], None] = time.sleep
+    """sleeps for so many seconds; raises Interrupted when the run is to end"""
+
+    @property
+    def temporary(self) -> Path:
+        """The folder that cases and targets have for their temporary files; it goes with the run."""
+        return self.folder.parent / TEMPORARY
 
     @property
     def forks(self) -> bool:
@@ -144,8 +167,27 @@ class PassPlan:
         return CAN_FORK and self.workers != 0
 
 
-class Interrupted(Exception):
-    """The user or the system asked the run to stop."""
+class Unusable(Exception):
+    """Nothing can be written into the run's folder any longer; the message says why."""
+
+
+def why_unusable(folder: Path) -> str:
+    """Why nothing can be written into ``folder`` any longer; empty where it can."""
+    path = folder / "room"
+    try:
+        path.write_bytes(bytes(ROOM))
+        path.unlink()
+    except FileNotFoundError:
+        return f"the run's own folder {folder} was removed"
+    except OSError as problem:
+        return f"the run's own folder {folder} cannot be written to ({reason(problem)})"
+    return ""
+
+
+def check_usable(folder: Path) -> None:
+    """Raise Unusable unless there is room in ``folder``: what breaks without is nobody's fault."""
+    if why := why_unusable(folder):
+        raise Unusable(why)
 
 
 def run_pass(
@@ -156,6 +198,26 @@ def run_pass(
 ) -> PassResult:
     """Run the plan's cases to a verdict each; tell every start and every end as it happens."""
     result = PassResult()
+    try:
+        _run_rounds(plan, result, started, finished, counted)
+    except (Interrupted, KeyboardInterrupt):
+        result.cut = INTERRUPTED
+    except Unusable as problem:
+        result.cut = str(problem)
+    except OSError as problem:
+        # What has become of the folder says more than what the system refused.
+        result.cut = why_unusable(plan.folder) or f"the system refused what the run needs: {reason(problem)}"
+    return result
+
+
+def _run_rounds(
+    plan: PassPlan,
+    result: PassResult,
+    started: Callable[[str], None],
+    finished: Callable[[Execution, Collected], None],
+    counted: Callable[[int], None],
+) -> None:
+    """Run rounds for as long as they get on."""
     plan.folder.mkdir(parents=True, exist_ok=True)
     only: Sequence[str] | None = plan.only
     suspects: tuple[str, ...] = ()
@@ -167,24 +229,21 @@ def run_pass(
             (folder / ONLY).write_text(json.dumps(list(chosen)), encoding="utf-8")
         before = len(result.executions)
         follower = _Round(plan, folder, chosen, result, started, finished, counted, alone=alone)
-        try:
-            follower.follow()
-        except (Interrupted, KeyboardInterrupt):
-            result.cut = "interrupted"
-            return result
+        follower.follow()
         suspects = (*suspects[1:], *follower.suspects)
         left = [identifier for identifier in result.collected if identifier not in result.executions]
         if not left:
             break
         if len(result.executions) == before and not suspects:
+            check_usable(folder)
             result.log = _tail(folder / "log")
             last = result.log.rpartition("\n")[2]
             result.cut = f"pytest ended before {len(left)} of {len(result.collected)} cases had a verdict: {last}"
-            return result
+            return
         only = left
     if not result.collected:
+        check_usable(folder)
         result.log = _tail(folder / "log")
-    return result
 
 
 class _Round:
@@ -232,7 +291,7 @@ class _Round:
         places = where(plan, self._only)
         if not warm.covers(places):
             line = [*command(plan, places), *_target(plan)]
-            warm.start(line, places, environment(), self._folder)
+            warm.start(line, places, environment(plan.temporary), self._folder)
         # It collects while the rules are found out.
         plan.rules().write(self._folder / RULES)
         workers = 1 if self._alone else plan.workers
@@ -253,6 +312,7 @@ class _Round:
 
     def _suspect(self) -> None:
         """The warm process ended: the cases that its workers were at, or had just left, are to be tried alone."""
+        check_usable(self._folder)
         for identifier in dict.fromkeys(case_id(node) for nodes in self._recent.values() for node in nodes):
             if self._alone:
                 message = "the process that watches over the workers ended or hung when this case ran"
@@ -265,13 +325,15 @@ class _Round:
         """Run the round in a pytest process of its own."""
         plan = self._plan
         reader = JournalReader(self._folder / "journal")
+        # xdist starts its workers without -P: they would run a module of the current folder as one of their own.
+        safe = {} if plan.workers == 0 else {"PYTHONSAFEPATH": "1"}
         with (self._folder / "log").open("wb") as log:
             process = subprocess.Popen(
                 own_command(plan, self._folder, self._only),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=environment(),
+                env=environment(plan.temporary) | safe,
                 start_new_session=True,
             )
         overdue = False
@@ -316,13 +378,26 @@ class _Round:
                 self._read_collected()
                 return False
             now = time.monotonic()
+            if now - last_event > QUIET and not self._folder.is_dir():
+                check_usable(self._folder)
             if self._is_done():
                 done_at = done_at or now
                 if now - done_at > GRACE:
                     return False
             if now - last_event > self._patience():
                 return False
-            time.sleep(LOOK)
+            try:
+                self._plan.rest(LOOK)
+            except Interrupted:
+                self._take_rest(reader)
+                raise
+
+    def _take_rest(self, reader: JournalReader) -> None:
+        """What came to a verdict since the last look counts, although nobody looks again."""
+        self._read_collected()
+        for event in reader.read():
+            if event["event"] in ("finished", "forked"):
+                self._take(event)
 
     def _patience(self) -> float:
         if not self._result.collected:
@@ -364,6 +439,7 @@ class _Round:
             self._result.stillborn = describe_status(status)
         if death.node in ("", WARM_UP):
             return
+        check_usable(self._folder)
         if status == BROKE and not self._alone:
             self.suspects[case_id(death.node)] = None
         else:
@@ -394,6 +470,8 @@ class _Round:
         if case is None or identifier in self._result.executions:
             return
         if outcome is not None:
+            if any(words in outcome["message"] or words in outcome["details"] for words in NO_ROOM):
+                check_usable(self._folder)
             seconds = float(outcome["seconds"])
         else:
             seconds = round(time.monotonic() - self._began.get(node, time.monotonic()), 3)

@@ -81,7 +81,11 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "requirement(*ids): the requirements that a case checks")
     config.addinivalue_line("markers", "budget(seconds, reason): the time that a case may take, and why")
-    make_current_folder_importable()
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    controls_workers = worker is None and bool(getattr(config.option, "numprocesses", None))
+    if not controls_workers:
+        # xdist imports what it finds by the name of a module that is not installed, and would find the user's.
+        make_current_folder_importable()
     folder = config.getoption("--conformance-run")
     run = None if folder is None else Path(folder)
     control = config.getoption("--conformance-serve")
@@ -93,8 +97,6 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(runner, "conformance-cases")
         config.pluginmanager.register(Server(control, runner), "conformance-server")
         return
-    worker = os.environ.get("PYTEST_XDIST_WORKER")
-    controls_workers = worker is None and bool(getattr(config.option, "numprocesses", None))
     if run is not None and worker is None:
         journal = JournalWriter(run / "journal")
         config.pluginmanager.register(journal, "conformance-journal")

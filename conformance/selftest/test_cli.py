@@ -18,9 +18,11 @@ import conformance.session
 from conformance.catalogue import Area, load
 from conformance.cli import main
 from conformance.harness.options import DEFAULT_OUTPUT, RunOptions
+from conformance.report_folder import REPORT_FILES
 from conformance.selftest.running import SUITES
 from conformance.target import KNOWN, TargetError
 from reports import store
+from reports.render import FORMATS
 from reports.terminal import Progress, make_console
 
 if TYPE_CHECKING:
@@ -60,7 +62,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[RunOptions]:
     """The options that runs were asked with; nothing is run."""
     options: list[RunOptions] = []
 
-    def remember(asked: RunOptions) -> int:
+    def remember(asked: RunOptions, _interrupts: object) -> int:
         options.append(asked)
         return 1
 
@@ -209,6 +211,7 @@ def test_unchecked_leaves_out_what_cases_harness_or_a_reason_cover(command: Comm
         (["run", "--profile", "3.3"], 'Error: no documentation profile "3.3"; use 3.6 to 3.'),
         (["run", "--case", CASE[:-2]], f'Error: there is no case "{CASE[:-2]}"; did you mean "{CASE}"?'),
         (["run", "--case", "?"], 'Error: there is no case "?"; asyncio-conformance requirements lists the cases'),
+        (["run", "--resume"], "Error: there is no unfinished run in conformance-report: leave --resume away"),
         (["run", "uvlop"], 'Error: there is no target "uvlop"; did you mean "uvloop"?'),
         (["run", "no_module:Loop"], 'Error: there is no module "no_module" for the factory "no_module:Loop"; install'),
     ],
@@ -238,7 +241,7 @@ def test_wrong_usage_points_at_the_help(command: Command, arguments: list[str]) 
 def test_what_a_run_refuses_is_its_sentence(
     command: Command, monkeypatch: pytest.MonkeyPatch, problem: Exception
 ) -> None:
-    def refuse(_options: RunOptions) -> int:
+    def refuse(_options: RunOptions, _interrupts: object) -> int:
         raise problem
 
     monkeypatch.setattr(conformance.session, "run_and_report", refuse)
@@ -299,6 +302,40 @@ def test_a_run_finds_modules_of_the_current_folder(
     command("run", "mine:Loop")
     assert str(tmp_path) in sys.path
     assert asked[0].target == "mine:Loop"
+
+
+def test_a_run_that_is_refused_leaves_no_older_report_standing(command: Command, tmp_path: Path) -> None:
+    older = tmp_path / "conformance-report"
+    (older / "previous").mkdir(parents=True)
+    for name in (*REPORT_FILES, "mine.txt"):
+        (older / name).write_text("older", encoding="utf-8")
+        (older / "previous" / name).write_text("oldest", encoding="utf-8")
+    (older / "junit.xml").unlink()
+    assert command("run", "uvlop")[0] == 2
+    assert {path.name for path in older.iterdir()} == {"previous", "mine.txt"}
+    aside = {path.name: path.read_text(encoding="utf-8") for path in (older / "previous").iterdir()}
+    assert aside == {**dict.fromkeys(REPORT_FILES[:3], "older"), "mine.txt": "oldest"}
+    assert command("run", "uvlop")[0] == 2
+    assert len(list((older / "previous").iterdir())) == 4
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="makes links")
+def test_an_older_report_is_not_moved_through_a_link(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "report.json").write_text("somebody's", encoding="utf-8")
+    (tmp_path / "conformance-report").mkdir()
+    (tmp_path / "conformance-report" / "report.json").write_text("older", encoding="utf-8")
+    (tmp_path / "conformance-report" / "previous").symlink_to(tmp_path / "elsewhere")
+    status, out, err = command("run", "uvlop")
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith(
+        "Error: the older report in conformance-report cannot be moved to conformance-report/previous ("
+    )
+    assert (tmp_path / "elsewhere" / "report.json").read_text(encoding="utf-8") == "somebody's"
+
+
+def test_the_files_of_a_report_are_those_that_are_rendered() -> None:
+    assert set(REPORT_FILES) == set(FORMATS)
 
 
 def test_an_output_folder_that_cannot_be_is_refused_before_the_run(

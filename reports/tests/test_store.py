@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import os
+import secrets
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,7 @@ from fixtures.reports import golden as golden_module
 from fixtures.reports.golden import GOLDEN, deviating
 from reports import store
 from reports.tests.samples import PATIENT, any_report, hostile
+from reports.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -159,13 +162,78 @@ def test_a_full_disk_leaves_the_old_report_and_no_half_one(tmp_path: Path, monke
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is Linux's")
-def test_a_disk_that_is_really_full_is_one_sentence(tmp_path: Path) -> None:
-    temporary = tmp_path / f".report.json.{os.getpid()}.tmp"
-    temporary.symlink_to("/dev/full")
-    with pytest.raises(store.NotWritten, match="no space left"):
-        store.write(deviating(), tmp_path / "report.json")
+@pytest.mark.skipif(sys.platform == "win32", reason="limits what a process may write")
+def test_a_write_that_really_fails_is_one_sentence(tmp_path: Path) -> None:
+    import resource
+
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+    try:
+        with pytest.raises(store.NotWritten, match="file too large"):
+            store.write(deviating(), tmp_path / "report.json")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="makes links")
+def test_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    (tmp_path / "somebody's").write_text("theirs")
+    path.symlink_to(tmp_path / "somebody's")
+    store.write(deviating(), path)
+    assert (tmp_path / "somebody's").read_text() == "theirs"
+    assert not path.is_symlink()
+    assert store.read(path) == deviating()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="makes links")
+def test_the_temporary_file_is_made_anew_whatever_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(secrets, "token_hex", lambda _: "guessed")
+    (tmp_path / "somebody's").write_text("theirs")
+    link = tmp_path / ".report.json.guessed.tmp"
+    link.symlink_to(tmp_path / "somebody's")
+    with pytest.raises(store.NotWritten, match="file exists"):
+        store.write(deviating(), tmp_path / "report.json")
+    assert (tmp_path / "somebody's").read_text() == "theirs"
+    assert link.is_symlink()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="reads the mask of this process")
+def test_a_report_may_be_read_by_whom_the_user_lets(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        store.write(deviating(), tmp_path / "report.json")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "report.json").stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize("name", ["nul\0.json", "n" * 5_000, "nul\0/report.json", "\ud800.json"])
+def test_a_name_that_no_file_can_have_is_one_sentence(tmp_path: Path, name: str) -> None:
+    with pytest.raises(store.ReportError) as read:
+        store.read(tmp_path / name)
+    with pytest.raises(store.NotWritten) as written:
+        store.write_text("", tmp_path / name)
+    for caught in (read, written):
+        message = str(caught.value)
+        assert len(message) <= store.LONGEST_MESSAGE
+        assert message == one_line(message, store.LONGEST_MESSAGE)
+
+
+def test_what_a_report_says_in_an_error_is_fit_to_be_shown() -> None:
+    for value in ("\x1b]0;title\x07" * 100_000, "a" * 5_000_000, "\u202e\u2028"):
+        with pytest.raises(store.WrongSchema) as caught:
+            store.loads(json.dumps({"schema": value}), f"\x1b[31m{value}")
+        message = str(caught.value)
+        assert message == one_line(message, store.LONGEST_MESSAGE)
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="/dev/zero is Unix's")
+def test_a_file_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "LARGEST", 1_000_000)
+    with pytest.raises(store.Unreadable, match="larger than any report"):
+        store.read(Path("/dev/zero"))
 
 
 def test_a_missing_folder_is_one_sentence(tmp_path: Path) -> None:

@@ -29,6 +29,17 @@ def test_plain_text_stays_as_it_is(text: str) -> None:
     assert plain(plain(text)) == plain(text)
 
 
+@pytest.mark.parametrize("mark", "\u061c\u200e\u200f\u2028\u2029\u202a\u202e\u2066\u2069\x85\x9b")
+def test_what_moves_other_text_is_named(mark: str) -> None:
+    named = f"\\x{ord(mark):02x}" if ord(mark) < 0x100 else f"\\u{ord(mark):04x}"
+    assert plain(f"a{mark}b") == one_line(f"a{mark}b") == f"a{named}b"
+
+
+def test_an_unfinished_title_hides_nothing() -> None:
+    assert plain("\x1b]0;title and\nthe story") == "\\x1b]0;title and\nthe story"
+    assert plain("\x1b]0;title\x07and\x1b]0;title\x1b\\the story") == "andthe story"
+
+
 def test_what_cannot_be_shown_is_named() -> None:
     assert plain("\x1b[1;31mred\x1b[0m") == "red"
     assert plain("a\x00b\udc80c\x9b") == "a\\x00b\\udc80c\\x9b"
