@@ -173,7 +173,7 @@ finally:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
 def test_a_run_that_is_killed_takes_its_processes_along(number: signal.Signals) -> None:
     program = KILLED_RUN.replace("NUMBER", str(int(number)))
     line = [sys.executable, "-c", program]
