@@ -152,7 +152,7 @@ def lost(failure: str, folder: Path | None) -> str:
 def write_files(report: Report, folder: Path) -> tuple[Path, tuple[str, ...]]:
     """Write every format into ``folder``, or into a temporary one where the system does not let it.
 
-    Returns where the report is and what went wrong, a sentence each.
+    Returns where the report is and what went wrong, in a sentence for each file, or in one for the folder.
     """
     # The renderers take a quarter of the time that a run needs to its first case: they are loaded after the last.
     from reports.render import write_all
@@ -161,8 +161,11 @@ def write_files(report: Report, folder: Path) -> tuple[Path, tuple[str, ...]]:
     written = write_all(report, folder)
     if REPORT_JSON in written.paths:
         return folder, written.problems
-    refuge = Path(tempfile.mkdtemp(prefix="conformance-report-"))
+    try:
+        refuge = Path(tempfile.mkdtemp(prefix="conformance-report-"))
+    except OSError:
+        return folder, written.problems
     rescued = write_all(report, refuge)
     if REPORT_JSON not in rescued.paths:
         return folder, written.problems
-    return refuge, (*written.problems, f"What was measured is in {refuge} instead.")
+    return refuge, (f"{written.problems[0].removesuffix('.')}; what was measured is in {refuge} instead.",)

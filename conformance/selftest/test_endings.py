@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import subprocess
@@ -14,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from conformance.harness.journal import JournalReader, JournalWriter
 from conformance.harness.naming import ROOT
 from conformance.selftest.running import BUDGET, verdicts
 from conformance.selftest.test_hostility import processes_of_this_session
 from fixtures.faulty.endings import RUN, SIGNALS
 from reports import store
-from reports.model import EXIT_CONFORMS, EXIT_INCOMPLETE
+from reports.model import EXIT_CONFORMS, EXIT_DEVIATES, EXIT_INCOMPLETE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -228,3 +230,37 @@ def test_a_disk_that_fills_up_ends_the_run_and_blames_no_case(tmp_path: Path, wo
     report = store.read(tmp_path / "out")
     assert not report.complete
     assert set(verdicts(report).values()) <= {"pass"}
+
+
+def test_a_report_that_finds_no_room_is_saved_elsewhere(tmp_path: Path, workers: str, small_disk: str) -> None:
+    with contextlib.suppress(OSError):
+        Path(small_disk, "filled").write_bytes(bytes(4 * 1024 * 1024))
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    status, said = run_to_its_end("asyncio", Path(small_disk, "out"), workers, env=environment)
+    assert (status, said.count("\n")) == (EXIT_INCOMPLETE, 1), said
+    assert "no space left on device" in said
+    (refuge,) = tmp_path.glob("conformance-report-*")
+    assert str(refuge) in said
+    assert store.read(refuge).complete
+
+
+def test_a_loop_that_speaks_of_a_full_disk_is_not_believed(tmp_path: Path, workers: str) -> None:
+    status, said = run_to_its_end(f"{ENDINGS}:says_that_there_is_no_room", tmp_path, workers)
+    assert (status, said) == (EXIT_DEVIATES, "")
+    assert verdicts(store.read(tmp_path))[BROKEN] == "fail"
+
+
+def test_a_line_of_the_journal_of_which_the_disk_took_a_part_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer, reader = JournalWriter(tmp_path / "journal"), JournalReader(tmp_path / "journal")
+    write = os.write
+    with monkeypatch.context() as full:
+        full.setattr(os, "write", lambda file, data: write(file, data[:10]))
+        with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):
+            writer.write("finished", node="a")
+    for node in "bc":
+        writer.write("finished", node=node)
+    # The first whole line goes on behind the part.
+    assert [event["node"] for event in reader.read()] == ["c"]
+    reader.close()
