@@ -127,7 +127,7 @@ def _section(title: str, report: Report, cases: tuple[CaseResult, ...]) -> Itera
     told = grouped(report, cases)
     for cause in told.causes:
         yield f"\n**{_escape(cause.extent)}**: {_escape(cause.message)}\n\n"
-        yield _fold(cause.folds[0])
+        yield _fold(cause.folds[0], message=False)
         yield _list_of(cause)
     for finding in told.findings:
         yield _heading(finding)
@@ -148,7 +148,7 @@ def _heading(finding: Finding) -> str:
     return f"\n**{_code(finding.id or 'no requirement')}**{sentence}{link}\n\n"
 
 
-def _fold(fold: Fold) -> str:
+def _fold(fold: Fold, *, message: bool = True) -> str:
     """The story of the first case, and the names of those that went the same way."""
     case = fold.cases[0]
     control = case.control.value if case.control else None
@@ -161,9 +161,9 @@ def _fold(fold: Fold) -> str:
     if case.details:
         lines += ["", clip(case.details, DETAILS_LIMIT)]
     variants = f" ({_escape(fold.told_variants())})" if fold.variants else ""
-    message = f": {_escape(fold.message)}" if fold.message else ""
+    told = f": {_escape(fold.message)}" if message and fold.message else ""
     # Raw HTML throughout: in it no character of the story can be taken for Markdown, and <pre> may hold blank lines.
-    summary = f"<summary><b>{column(case)}</b> {_code(fold.title)}{variants}{message}</summary>"
+    summary = f"<summary><b>{column(case)}</b> {_code(fold.title)}{variants}{told}</summary>"
     return f"<details>{summary}\n\n<pre>{html.escape(chr(10).join(map(plain, lines)))}</pre>\n\n</details>\n"
 
 

@@ -28,14 +28,17 @@ TRACEBACK = re.compile(r"^\s*(?:\+ )?(?:Exception Group )?Traceback \(most recen
 EXPLANATION = "assert "
 """How pytest's explanation begins, below what the assertion says itself."""
 FIRST_DIFFERENCE = re.compile(r"^\s*At index (\d+) diff: (.*) != (.*)$", re.MULTILINE)
-DID_NOT_RAISE = re.compile(r"^(?:Failed: )?DID NOT RAISE (.*)$")
+DID_NOT_HAPPEN = re.compile(r"^(?:Failed: )?DID NOT (RAISE|WARN)\b(.*)")
 CLASS_REPR = re.compile(r"<class '(?:[\w.]*\.)?(\w+)'>")
 CLASS_ALONE = re.compile(r"^[\w.]+$")
 ENDING = re.compile(r"^(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:: .*)?$")
 """How a traceback ends: with a class, and mostly a message."""
+NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 LONG_FRACTION = re.compile(r"\d+\.\d{7,}(?:e-?\d+)?")
-ORDERINGS = {ast.GtE: "less", ast.Gt: "not more", ast.LtE: "more", ast.Lt: "not less"}
-"""What is the matter where such a comparison of two numbers does not hold."""
+ORDERINGS: dict[type[ast.cmpop], str] = {
+    ast.GtE: "at least ", ast.Gt: "more than ", ast.LtE: "at most ", ast.Lt: "less than ", ast.NotEq: "anything but ",
+}  # fmt: skip
+"""What such a comparison expects of its left side, as the words before its right side."""
 WHERE = re.compile(r"^\s*\+\s+where (?:True|False) = isinstance\((.*)\)$", re.MULTILINE)
 
 
@@ -66,11 +69,13 @@ def _told_in_place(text: str, error: BaseException | None, file: str, seen: str 
     """The message; with the case's own words where an assertion outside of its ``file`` speaks."""
     frames = list(_frames(error))
     called = next((frame for frame in reversed(frames) if frame[0].endswith(file)), None)
-    if (missing := DID_NOT_RAISE.match(text)) is not None:
-        return _did_not_raise(missing[1], None if called is None else _statement(*called))
+    if (missing := DID_NOT_HAPPEN.match(text)) is not None:
+        what, classes = missing.groups()
+        return _did_not(what.lower(), classes, None if called is None else _statement(*called))
     if not isinstance(error, AssertionError):
-        if CLASS_ALONE.match(text) and called is not None:
-            return f"{text}, in {_code(_statement(*called))}"
+        if called is not None and (CLASS_ALONE.match(text) or isinstance(error, TimeoutError)):
+            # A class tells nothing, and that something timed out hardly more.
+            return f"{_first_line(text)}, in {_code(_awaited(_statement(*called)))}"
         return _last_of_traceback(text) if TRACEBACK.match(text) else _first_line(text)
     message = _told(text, frames, seen, expected) or _first_line(text)
     if called is not None and frames[-1] != called:
@@ -102,18 +107,18 @@ def _asserted(node: ast.Assert, explanation: str, seen: str | None, expected: st
                 number, one, other = difference.groups()
                 return f"{_code(left)} has {_value(one)} at index {number}, expected {_value(other)}"
             return f"{_code(left)} is {_value(seen)}, expected {_value(expected)}"
-        case ast.Compare(left=left, ops=[ast.Is()], comparators=[ast.Constant(value=value)]):
-            return f"{_code(left)} is {_value(values.rpartition(' is ')[0])}, expected {value!r}"
+        case ast.Compare(left=left, ops=[ast.Is()], comparators=[_]):
+            one, _, other = values.rpartition(" is ")
+            return f"{_code(left)} is {_value(one)}, expected {_value(other)}"
+        case ast.Compare(left=ast.Constant(value=part), ops=[ast.In()], comparators=[right]):
+            return f"{_code(right)} is {_value(values.removeprefix(f'{part!r} in '))}, without {part!r}"
         case ast.Call(func=ast.Name(id="isinstance"), args=[one, kind]):
             shown = WHERE.search(explanation)
             was = f"is {_value(shown[1].rpartition(', <class')[0])}, which " if shown is not None else ""
             return f"{_code(one)} {was}is no {_code(kind)}"
-        case ast.Compare(left=left, ops=[order], comparators=[right]) if numbers := _two_numbers(values):
-            apart = abs(numbers[0] - numbers[1])
-            by = f" by {apart:.3g}" if apart else ""
-            if (word := ORDERINGS.get(type(order))) is not None:
-                return f"{_code(left)} is {values.split()[0]}, which is {word} than {_code(right)}{by}"
-            return f"{_code(node.test)} does not hold: {values}"
+        case ast.Compare(left=left, ops=[order], comparators=[_]) if type(order) in ORDERINGS and _are_numbers(values):
+            one, _, other = values.split()
+            return f"{_code(left)} is {one}, expected {ORDERINGS[type(order)]}{other}"
         case ast.UnaryOp(op=ast.Not(), operand=operand):
             value = values.removeprefix("not ")
             return f"{_code(operand)} is {_value(value)}, expected {'False' if value == 'True' else 'none'}"
@@ -123,19 +128,17 @@ def _asserted(node: ast.Assert, explanation: str, seen: str | None, expected: st
             return f"{_code(node.test)} is {_value(values)}"
 
 
-def _two_numbers(values: str) -> tuple[float, float] | None:
-    """The numbers of an explanation such as ``0.2 >= 0.25``; None where it compares something else."""
-    try:
-        one, _, other = values.split()
-        return float(one), float(other)
-    except ValueError:
-        return None
+def _are_numbers(values: str) -> bool:
+    """Whether an explanation is like ``0.2 >= 0.25``."""
+    words = values.split()
+    return len(words) == 3 and all(NUMBER.fullmatch(word) for word in words[::2])
 
 
-def _did_not_raise(classes: str, statement: ast.AST | None) -> str:
-    names = " or ".join(CLASS_REPR.findall(classes)) or classes
+def _did_not(what: str, classes: str, statement: ast.AST | None) -> str:
+    names = " or ".join(CLASS_REPR.findall(classes)) or classes.strip()
+    told = f"did not {what} {names}" if what == "raise" else f"gave no {names}"
     body = statement.body if isinstance(statement, ast.With | ast.AsyncWith) else None
-    return f"{_code(body[0])} did not raise {names}" if body else f"did not raise {names}"
+    return f"{_code(body[0])} {told}" if body else told
 
 
 def _last_of_traceback(text: str) -> str:
@@ -161,6 +164,14 @@ def _code(node: ast.AST | None) -> str:
         node = node.body[0]
     line = " ".join(ast.unparse(node).split())
     return line if len(line) <= LONGEST_CODE else line[: LONGEST_CODE - 1].rstrip() + "…"
+
+
+def _awaited(statement: ast.stmt | None) -> ast.AST | None:
+    """What the statement waits for, or else what it works out, rather than what it does with it."""
+    if statement is None:
+        return None
+    waits = next((node for node in ast.walk(statement) if isinstance(node, ast.Await)), None)
+    return waits or getattr(statement, "value", None) or statement
 
 
 def _frames(error: BaseException | None) -> Iterator[tuple[str, int]]:

@@ -35,6 +35,9 @@ HARNESS = re.compile(
 ANSWERING = re.compile(r"(?:^|/)conformance/harness/lastwords\.py$")
 """The file whose frames stand on top of the stack that they dump."""
 
+SUPPORT = re.compile(r"(?:^|/)conformance/support/")
+"""The files with what cases borrow: a wait there says less than who waits."""
+
 INTERPRETER = re.compile(r'^  Binary file "(?:[^"]*/)?(?:python[\d.t]*|libpython[^"/]*)"')
 """The frames of a stack in C that are the interpreter's, not an extension's."""
 
@@ -161,10 +164,12 @@ def _file(line: str) -> str:
 
 
 def _innermost(stack: Stack | None) -> str:
-    """The innermost call that is not the harness's."""
+    """The innermost call that is neither the harness's nor one that cases borrow to wait."""
     for line in () if stack is None else stack.frames:
         frame = FRAME.match(line)
-        if frame is not None and frame["name"] not in AWAIT and not is_harness(line):
+        if frame is None or frame["name"] in AWAIT or is_harness(line):
+            continue
+        if SUPPORT.search(_file(line)) is None:
             return f"in {frame['name']} ({_file(line).rpartition('/')[2]}:{frame['line']})"
     return ""
 

@@ -104,6 +104,17 @@ def test_a_crash_in_another_thread_comes_before_the_case() -> None:
     assert place(CRASH_ELSEWHERE) == "in wait (_poll.py:88)"
 
 
+def test_what_waits_in_the_support_is_the_case() -> None:
+    trace = (
+        "Thread 0x1 (most recent call first):\n"
+        '  File "/srv/conformance/support/waiting.py", line 56 in wait_until\n'
+        '  File "/srv/conformance/cases/eventloop/test_threads.py", line 37 in test_it\n'
+        '  File "/srv/pluggy/_callers.py", line 3 in _multicall\n'
+    )
+    assert place(trace) == "in test_it (test_threads.py:37)"
+    assert "in wait_until" in tell(trace)
+
+
 def test_a_call_that_recurs_is_told_once() -> None:
     frame = '  File "/srv/gustloop.py", line 10 in dive'
     told = tell("Thread 0x1 (most recent call first):\n" + f"{frame}\n" * 99 + "  ...\n")
