@@ -243,14 +243,12 @@ class PlainProgress(Progress):
 
 def progress(console: Console, environ: Mapping[str, str] = os.environ) -> Progress:
     """The progress that suits where ``console`` writes: live on a terminal, plain lines in a log and in CI."""
-    if console.is_terminal and not console.is_dumb_terminal and not environ.get("CI"):
-        return LiveProgress(console)
-    return PlainProgress(console)
+    return PlainProgress(console) if is_log(console, environ) else LiveProgress(console)
 
 
-def is_log(console: Console) -> bool:
-    """Whether what is printed goes to a file or a pipe, and not to somebody's screen."""
-    return not console.is_terminal or console.is_dumb_terminal
+def is_log(console: Console, environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether what is printed goes to a file, a pipe or a CI job's log, and not to somebody's screen."""
+    return not console.is_terminal or console.is_dumb_terminal or bool(environ.get("CI"))
 
 
 def show(report: Report, console: Console, folder: Path | None = None, *, stories: bool = False) -> None:
@@ -404,13 +402,14 @@ def _show_known_bugs(console: Console, report: Report) -> None:
     for case in bugs:
         assert case.known_bug is not None
         by_issue.setdefault(case.known_bug.issue, []).append(case)
-    for issue, cases in list(by_issue.items())[:FINDINGS_SHOWN]:
+    most = len(by_issue) if is_log(console) else FINDINGS_SHOWN
+    for issue, cases in list(by_issue.items())[:most]:
         bug = cases[0].known_bug
         assert bug is not None
         line = f"{one_line(bug.instead, 300)} ({count(len(cases), 'case')}, {one_line(bug.versions)}) {one_line(issue)}"
         _print_indented(console, Text(line))
-    if len(by_issue) > FINDINGS_SHOWN:
-        console.print(f"  and {len(by_issue) - FINDINGS_SHOWN:,} more in the report")
+    if len(by_issue) > most:
+        console.print(f"  and {len(by_issue) - most:,} more in the report")
 
 
 def _show_probes(console: Console, report: Report) -> None:

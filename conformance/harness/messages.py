@@ -86,11 +86,17 @@ def _told_in_place(text: str, error: BaseException | None, file: str, seen: str 
 def _told(text: str, frames: list[tuple[str, int]], seen: str | None, expected: str | None) -> str:
     """What an assertion told, where more is to be said than the first line of ``text``."""
     text = text.removeprefix("AssertionError: ")
-    said, _, explanation = text.rpartition(f"\n{EXPLANATION}") if not text.startswith(EXPLANATION) else ("", "", text)
+    said, explained, explanation = f"\n{text}".rpartition(f"\n{EXPLANATION}")
+    if not explained:
+        # An assertion that pytest did not rewrite, which the loop's own code may have.
+        said, explanation = ("" if text == "AssertionError" else text), ""
+    said = said.strip()
     if said and not TRACEBACK.match(said):
         return _first_line(said)
     node = _statement(*frames[-1]) if frames else None
-    found = _asserted(node, explanation, seen, expected) if isinstance(node, ast.Assert) else ""
+    found = ""
+    if isinstance(node, ast.Assert):
+        found = _asserted(node, explanation, seen, expected) if explanation else f"{_code(node.test)} does not hold"
     if said:
         last = _last_of_traceback(said)
         return f"{found}, and it said: {last}" if found else last
@@ -99,7 +105,7 @@ def _told(text: str, frames: list[tuple[str, int]], seen: str | None, expected: 
 
 def _asserted(node: ast.Assert, explanation: str, seen: str | None, expected: str | None) -> str:
     """What the assertion found."""
-    values = explanation.partition("\n")[0].removeprefix(EXPLANATION)
+    values = explanation.partition("\n")[0]
     match node.test:
         case ast.Compare(left=left, ops=[ast.Eq()], comparators=[_]) if seen is not None and expected is not None:
             difference = FIRST_DIFFERENCE.search(explanation)

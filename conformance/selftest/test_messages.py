@@ -28,6 +28,8 @@ TOLD = {
     "that_says_nothing": "threading.BrokenBarrierError, in threading.Barrier(2).wait(0.001)",
     "that_takes_too_long": "TimeoutError: timed out, in raise TimeoutError('timed out')",
     "that_raises": "",
+    "that_runs_into_a_claim_of_the_loop": "number == 1 does not hold, in bare(2)",
+    "that_runs_into_a_claim_that_says_so": "the number should be one, in worded(2)",
     "that_gives_up": "the peer never came",
 }
 

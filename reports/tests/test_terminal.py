@@ -97,6 +97,11 @@ def test_of_many_findings_a_screen_shows_ten_and_a_log_all(different: Report) ->
     assert text.count("\n  FAIL ") == 500
 
 
+def test_a_job_in_ci_writes_a_log_also_on_a_terminal(different: Report, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CI", "true")
+    assert shown(different).count("\n  FAIL ") == 500
+
+
 def test_in_a_log_each_finding_is_one_line_that_is_not_too_long(different: Report) -> None:
     lines = logged(different).splitlines()
     for case in different.cases:
