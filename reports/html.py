@@ -11,6 +11,7 @@ from attrs import frozen
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from reports.grouping import grouped, variant_of
 from reports.model import Status, Verdict
 from reports.summary import (
     COLUMNS,
@@ -18,7 +19,6 @@ from reports.summary import (
     areas,
     column,
     deviations,
-    findings,
     headline,
     known_bugs,
     label,
@@ -29,10 +29,10 @@ from reports.summary import (
 from reports.text import clip, count, one_line, plain, seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
+    from reports.grouping import Cause, Finding, Fold
     from reports.model import CaseResult, Report, RequirementResult
-    from reports.summary import Finding
 
 INDEX_HTML = "index.html"
 
@@ -71,21 +71,43 @@ class Card:
 
 
 @frozen
+class FoldedCards:
+    """Cases of one function that went the same way, with their stories."""
+
+    fold: Fold
+    cards: tuple[Card, ...]
+
+
+@frozen
+class Group:
+    """Cases under one heading: a cause that they share, or a requirement."""
+
+    cause: Cause | None
+    finding: Finding | None
+    folds: tuple[FoldedCards, ...]
+
+    @property
+    def cards(self) -> tuple[Card, ...]:
+        """Its cards, whatever they are folded into."""
+        return tuple(card for fold in self.folds for card in fold.cards)
+
+
+@frozen
 class Section:
-    """Cases that somebody has to look at, by requirement."""
+    """Cases that somebody has to look at, by cause and requirement."""
 
     anchor: str
     title: str
     note: str
     cases: tuple[CaseResult, ...]
-    groups: tuple[tuple[Finding, list[Card]], ...]
+    groups: tuple[Group, ...]
     opened: bool
     """whether the stories are open from the start"""
 
     @property
     def left_out(self) -> int:
         """How many of its cases have no card because the page is full."""
-        return len(self.cases) - sum(len(cards) for _, cards in self.groups)
+        return len(self.cases) - sum(len(group.cards) for group in self.groups)
 
 
 def render(report: Report) -> str:
@@ -141,12 +163,20 @@ def _sections(report: Report, cards: _Cards) -> list[Section]:
             title,
             note,
             cases,
-            tuple((finding, cards.of(finding.cases)) for finding in findings(report, cases)),
+            tuple(_groups(report, cards, cases)),
             opened,
         )
         for anchor, title, note, cases, opened in described
         if cases
     ]
+
+
+def _groups(report: Report, cards: _Cards, cases: tuple[CaseResult, ...]) -> Iterator[Group]:
+    told = grouped(report, cases)
+    for cause in told.causes:
+        yield Group(cause, None, cards.of(cause.folds))
+    for finding in told.findings:
+        yield Group(None, finding, cards.of(finding.folds))
 
 
 class _Cards:
@@ -157,8 +187,12 @@ class _Cards:
         self._room = STORIES_LIMIT
         self._known = {requirement.id: requirement for requirement in report.requirements}
 
-    def of(self, cases: Iterable[CaseResult]) -> list[Card]:
-        return [self._card(case) for case in cases if len(self.shown) < CARDS_LIMIT]
+    def of(self, folds: Iterable[Fold]) -> tuple[FoldedCards, ...]:
+        made = (FoldedCards(fold, self._some_of(fold)) for fold in folds)
+        return tuple(cards for cards in made if cards.cards)
+
+    def _some_of(self, fold: Fold) -> tuple[Card, ...]:
+        return tuple(self._card(case) for case in fold.cases if len(self.shown) < CARDS_LIMIT)
 
     def _card(self, case: CaseResult) -> Card:
         self.shown.add(case.id)
@@ -238,7 +272,12 @@ def _environment() -> Environment:
         finalize=_finalize,
     )
     environment.filters.update(
-        anchor=_anchor, line=one_line, duration=seconds, slug=lambda name: name.replace(" ", "-"), column=column
+        anchor=_anchor,
+        line=one_line,
+        duration=seconds,
+        slug=lambda name: name.replace(" ", "-"),
+        column=column,
+        variant=variant_of,
     )
     environment.globals["count"] = count
     return environment

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from reports.grouping import grouped
 from reports.model import Verdict
 from reports.summary import (
     COLUMNS,
@@ -14,7 +15,6 @@ from reports.summary import (
     areas_by_activity,
     column,
     deviations,
-    findings,
     headline,
     known_bugs,
     outcome,
@@ -26,8 +26,8 @@ from reports.text import clip, count, one_line, plain, seconds
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from reports.grouping import Cause, Finding, Fold
     from reports.model import CaseResult, Report
-    from reports.summary import Finding
 
 SUMMARY_MD = "summary.md"
 
@@ -124,10 +124,21 @@ def _section(title: str, report: Report, cases: tuple[CaseResult, ...]) -> Itera
     if not cases:
         return
     yield f"\n### {title} ({len(cases):,} of {count(len(report.cases), 'case')})\n\n"
-    for finding in findings(report, cases):
+    told = grouped(report, cases)
+    for cause in told.causes:
+        yield f"\n**{_escape(cause.extent)}**: {_escape(cause.message)}\n\n"
+        yield _fold(cause.folds[0], message=False)
+        yield _list_of(cause)
+    for finding in told.findings:
         yield _heading(finding)
-        for case in finding.cases:
-            yield _case(case)
+        for fold in finding.folds:
+            yield _fold(fold)
+
+
+def _list_of(cause: Cause) -> str:
+    """All cases of a cause, whose story was told with the first."""
+    ids = html.escape("\n".join(one_line(case.id) for case in cause.cases))
+    return f"<details><summary>all {count(len(cause.cases), 'case')}</summary>\n\n<pre>{ids}</pre>\n\n</details>\n"
 
 
 def _heading(finding: Finding) -> str:
@@ -137,18 +148,23 @@ def _heading(finding: Finding) -> str:
     return f"\n**{_code(finding.id or 'no requirement')}**{sentence}{link}\n\n"
 
 
-def _case(case: CaseResult) -> str:
+def _fold(fold: Fold, *, message: bool = True) -> str:
+    """The story of the first case, and the names of those that went the same way."""
+    case = fold.cases[0]
     control = case.control.value if case.control else None
     facts = [("expected", case.expected), ("seen", case.seen), ("on asyncio itself", control)]
     lines = [f"{name}: {clip(value, DETAILS_LIMIT)}" for name, value in facts if value is not None]
     if case.repeat:
         lines.append(f"repeat: {one_line(case.repeat, 1000)}")
+    if fold.variants:
+        lines += [f"{len(fold.cases)} cases, of which the first is told:", *(f"  {one.id}" for one in fold.cases)]
     if case.details:
         lines += ["", clip(case.details, DETAILS_LIMIT)]
-    message = f": {_escape(case.message)}" if case.message else ""
+    variants = f" ({_escape(fold.told_variants())})" if fold.variants else ""
+    told = f": {_escape(fold.message)}" if message and fold.message else ""
     # Raw HTML throughout: in it no character of the story can be taken for Markdown, and <pre> may hold blank lines.
-    summary = f"<summary><b>{column(case)}</b> {_code(case.id)}{message}</summary>"
-    return f"<details>{summary}\n\n<pre>{html.escape(chr(10).join(lines))}</pre>\n\n</details>\n"
+    summary = f"<summary><b>{column(case)}</b> {_code(fold.title)}{variants}{told}</summary>"
+    return f"<details>{summary}\n\n<pre>{html.escape(chr(10).join(map(plain, lines)))}</pre>\n\n</details>\n"
 
 
 def _escape(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What every view of a report says in the same words: the headline, the tallies, the areas, the findings."""
+"""What every view of a report says in the same words: the headline, the tallies, the areas."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import enum
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
-from attrs import field, frozen
+from attrs import frozen
 
 from reports.model import DEVIATIONS, CaseResult, Report, RequirementResult, Status, Verdict
 from reports.text import count, one_line
@@ -56,16 +56,6 @@ class Area:
     def troubled(self) -> bool:
         """Whether somebody has to look at it."""
         return bool(self.deviations or self.tally[Verdict.ERROR.value])
-
-
-@frozen
-class Finding:
-    """The cases that did not pass on one requirement."""
-
-    id: str
-    requirement: RequirementResult | None
-    """None for what the catalogue does not list, such as a group of leak checks"""
-    cases: tuple[CaseResult, ...] = field(repr=False)
 
 
 def column(case: CaseResult) -> str:
@@ -118,15 +108,6 @@ def suite_errors(report: Report) -> tuple[CaseResult, ...]:
 def known_bugs(report: Report) -> tuple[CaseResult, ...]:
     """The cases that deviate only by CPython's own recorded bugs."""
     return tuple(case for case in report.cases if case.known_bug is not None)
-
-
-def findings(report: Report, cases: Iterable[CaseResult]) -> tuple[Finding, ...]:
-    """``cases`` by the first requirement that each checks, in the order of ``cases``."""
-    known = {requirement.id: requirement for requirement in report.requirements}
-    groups: dict[str, list[CaseResult]] = defaultdict(list)
-    for case in cases:
-        groups[case.requirements[0] if case.requirements else ""].append(case)
-    return tuple(Finding(name, known.get(name), tuple(group)) for name, group in groups.items())
 
 
 def outcome(report: Report) -> Outcome:

@@ -6,12 +6,14 @@ import os
 import time
 from typing import TYPE_CHECKING, TextIO
 
+from attrs import frozen
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from reports.grouping import grouped
 from reports.model import Verdict
 from reports.summary import (
     COLUMNS,
@@ -20,7 +22,6 @@ from reports.summary import (
     areas_by_activity,
     column,
     deviations,
-    findings,
     headline,
     known_bugs,
     outcome,
@@ -37,10 +38,14 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
+    from reports.grouping import Cause, Finding, Fold, Grouped
     from reports.model import CaseResult, Report
 
 FINDINGS_SHOWN = 10
-"""Cases shown of what failed: more than a screen is not read; the HTML page has the rest."""
+"""Findings shown on a screen: more is not read; the HTML page has the rest, and so has a log."""
+
+VARIANTS_WIDTH = 60
+"""Characters for the names of the variants of a case."""
 
 REFRESH_INTERVAL = 0.1
 """Seconds between two drawings of the progress: ten a second look alive and cost nothing."""
@@ -228,7 +233,7 @@ class PlainProgress(Progress):
             if self._shown <= FINDINGS_SHOWN:
                 self._say(_one_line_finding(result))
             elif self._shown == FINDINGS_SHOWN + 1:
-                self._say(Text("further findings are in the report"))
+                self._say(Text("further findings follow at the end"))
         tenths = 10 * self.done // max(self.total, self.done)
         if tenths > self._tenths:
             self._tenths = tenths
@@ -244,9 +249,12 @@ class PlainProgress(Progress):
 
 def progress(console: Console, environ: Mapping[str, str] = os.environ) -> Progress:
     """The progress that suits where ``console`` writes: live on a terminal, plain lines in a log and in CI."""
-    if console.is_terminal and not console.is_dumb_terminal and not environ.get("CI"):
-        return LiveProgress(console)
-    return PlainProgress(console)
+    return PlainProgress(console) if is_log(console, environ) else LiveProgress(console)
+
+
+def is_log(console: Console, environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether what is printed goes to a file, a pipe or a CI job's log, and not to somebody's screen."""
+    return not console.is_terminal or console.is_dumb_terminal or bool(environ.get("CI"))
 
 
 def show(report: Report, console: Console, folder: Path | None = None, *, stories: bool = False) -> None:
@@ -254,8 +262,8 @@ def show(report: Report, console: Console, folder: Path | None = None, *, storie
 
     ``stories``: with the traceback or the stacks of what is shown as failed, which else the files have.
     """
-    console.print(Text(headline(report), style=_OUTCOMES[outcome(report)]))
-    console.print(Text(_environment(report), style="dim"))
+    _print_line(console, Text(headline(report), style=_OUTCOMES[outcome(report)]))
+    _print_line(console, Text(_environment(report), style="dim"))
     console.print()
     if report.cases or report.requirements:
         console.print(_area_table(report))
@@ -306,27 +314,88 @@ def _show_findings(
 ) -> None:
     if not cases:
         return
+    # A log is searched, not read: it has everything. On a screen, what scrolls away is not seen.
+    everything = is_log(console)
+    blocks = _blocks(grouped(report, cases))
+    number = sum(block.size for block in blocks)
+    room = number if everything else FINDINGS_SHOWN
+    more = f", the first {room} of {number:,} findings" if number > room else ""
     console.print()
-    more = f", the first {FINDINGS_SHOWN}" if len(cases) > FINDINGS_SHOWN else ""
     console.print(Text(f"{title} ({len(cases):,} of {count(len(report.cases), 'case')}{more})", style="bold"))
-    for finding in findings(report, cases[:FINDINGS_SHOWN]):
-        sentence = f": {finding.requirement.text}" if finding.requirement else ""
-        console.print(Text(one_line((finding.id or "no requirement") + sentence), style="underline"))
-        for case in finding.cases:
-            _print_indented(console, _finding(case))
-            if stories and case.details:
-                console.print(Text(clip(case.details).rstrip() + "\n", style="dim"), soft_wrap=True)
+    for block in blocks:
+        if room <= 0:
+            break
+        most = len(block.folds) if everything else 1 if block.is_cause else room
+        room -= block.size
+        _print_line(console, block.heading)
+        for fold in block.folds[:most]:
+            _show_fold(console, fold, message=not block.is_cause)
+            if stories:
+                _show_stories(console, fold)
+        if block.is_cause and block.folds[most:]:
+            console.print(Text(f"  and {count(len(block.folds) - most, 'more function')} of this cause", style="dim"))
 
 
-def _finding(case: CaseResult) -> Text:
-    text = _verdict(case)
-    text.append(" " + one_line(case.id), style="bold")
-    if case.message:
-        text.append("\n  " + one_line(case.message, 300))
+@frozen
+class _Block:
+    """What is told under one heading."""
+
+    heading: Text
+    folds: tuple[Fold, ...]
+    is_cause: bool
+    """whether the heading has the message of all; a screen then shows one of them"""
+
+    @property
+    def size(self) -> int:
+        """As how many findings it counts."""
+        return 1 if self.is_cause else len(self.folds)
+
+
+def _blocks(told: Grouped) -> list[_Block]:
+    return [*map(_cause_block, told.causes), *map(_finding_block, told.findings)]
+
+
+def _cause_block(cause: Cause) -> _Block:
+    heading = Text(f"{cause.extent}: ", style="bold red") + Text(one_line(cause.message, 300), style="bold")
+    return _Block(heading, cause.folds, is_cause=True)
+
+
+def _finding_block(finding: Finding) -> _Block:
+    sentence = f": {finding.requirement.text}" if finding.requirement else ""
+    heading = Text(one_line((finding.id or "no requirement") + sentence), style="underline")
+    return _Block(heading, finding.folds, is_cause=False)
+
+
+def _show_stories(console: Console, fold: Fold) -> None:
+    for case in fold.cases:
+        if case.details:
+            console.print(Text(clip(case.details).rstrip() + "\n", style="dim"), soft_wrap=True)
+
+
+def _show_fold(console: Console, fold: Fold, *, message: bool) -> None:
+    case = fold.cases[0]
+    text = Text("  ") + _verdict(case) + Text(" ") + Text(one_line(fold.title), style="bold")
+    if fold.variants:
+        text.append(f" ({fold.told_variants(VARIANTS_WIDTH)})")
+    if is_log(console):
+        if message and fold.message:
+            text.append("  " + one_line(fold.message, 300))
+        _print_line(console, text)
+        return
+    # Soft-wrapped: an id that is broken into lines cannot be copied.
+    console.print(text, soft_wrap=True)
+    if not message:
+        return
+    if fold.message:
+        _print_indented(console, Text("  " + one_line(fold.message, 300)))
     for name, value in (("expected", case.expected), ("seen", case.seen)):
-        if value is not None:
-            text.append(f"\n  {name}: ", style="dim").append(one_line(value, 200))
-    return text
+        if value is not None and one_line(value, 200) not in fold.message:
+            _print_indented(console, Text(f"  {name}: ", style="dim").append(one_line(value, 200)))
+
+
+def _print_line(console: Console, text: Text) -> None:
+    """One line in a log, where a line that is broken is not found; as many as it takes on a screen."""
+    console.print(text, soft_wrap=is_log(console))
 
 
 def _show_known_bugs(console: Console, report: Report) -> None:
@@ -339,13 +408,14 @@ def _show_known_bugs(console: Console, report: Report) -> None:
     for case in bugs:
         assert case.known_bug is not None
         by_issue.setdefault(case.known_bug.issue, []).append(case)
-    for issue, cases in list(by_issue.items())[:FINDINGS_SHOWN]:
+    most = len(by_issue) if is_log(console) else FINDINGS_SHOWN
+    for issue, cases in list(by_issue.items())[:most]:
         bug = cases[0].known_bug
         assert bug is not None
         line = f"{one_line(bug.instead, 300)} ({count(len(cases), 'case')}, {one_line(bug.versions)}) {one_line(issue)}"
         _print_indented(console, Text(line))
-    if len(by_issue) > FINDINGS_SHOWN:
-        console.print(f"  and {len(by_issue) - FINDINGS_SHOWN:,} more in the report")
+    if len(by_issue) > most:
+        console.print(f"  and {len(by_issue) - most:,} more in the report")
 
 
 def _show_probes(console: Console, report: Report) -> None:
@@ -364,7 +434,7 @@ def _show_next(console: Console, report: Report, folder: Path | None) -> None:
     if folder is not None:
         # Soft-wrapped: a path or command that is broken into lines cannot be copied.
         console.print(Text("Report: ", style="dim") + Text(one_line(str(folder / "index.html"))), soft_wrap=True)
-    first = next((case for case in (*deviations(report), *suite_errors(report)) if case.repeat), None)
+    first = _first_to_repeat(report)
     if first is not None:
         console.print(Text("Repeat the first finding:", style="dim"))
         console.print(Text("  " + one_line(first.repeat, 1000)), soft_wrap=True)
@@ -372,7 +442,21 @@ def _show_next(console: Console, report: Report, folder: Path | None) -> None:
         console.print("Run it again to the end: what has no verdict is not verified.")
 
 
+def _first_to_repeat(report: Report) -> CaseResult | None:
+    """The case that is told of first."""
+    for cases in (deviations(report), suite_errors(report)):
+        told = grouped(report, cases)
+        folds = (fold for block in _blocks(told) for fold in block.folds)
+        first = next((fold.cases[0] for fold in folds if fold.cases[0].repeat), None)
+        if first is not None:
+            return first
+    return None
+
+
 def _print_indented(console: Console, text: Text) -> None:
+    if is_log(console):
+        console.print(Text("  ") + text, soft_wrap=True)
+        return
     for line in text.wrap(console, console.width - 2):
         line.rstrip()
         console.print(Text("  ") + line)

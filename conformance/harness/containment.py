@@ -2,9 +2,10 @@
 
 A worker starts from a clean state, has a memory ceiling, and is ended when a case exceeds its budget. Neither way needs
 the GIL, so a hang in C ends too: the warm process ends its workers from outside, by a signal upon which `faulthandler`
-dumps the stacks; where there is none, `faulthandler` watches from a thread of its own.
+dumps the stacks; where there is none, `faulthandler` watches from a thread of its own. A worker that can still run
+Python is asked for its last words before that, and ends itself (`conformance.harness.lastwords`).
 What happened is found afterwards in two small files per worker: its *place* (the case that is running) and its *trace*
-(the stacks that `faulthandler` dumped, on a hang or on a fatal signal).
+(the stacks that were dumped, on a hang or on a fatal signal), which `conformance.harness.stacks` puts in order.
 """
 
 from __future__ import annotations
@@ -18,11 +19,15 @@ from typing import TYPE_CHECKING, TextIO
 
 from attrs import frozen
 
+from conformance.harness.lastwords import OVERTIME, LastWords
+from conformance.harness.stacks import place, tell
 from reports.model import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from conformance.harness.outcome import CaseState
 
 BUDGET = 10.0
 """Seconds that a case may take; one that needs more says so with the ``budget`` mark."""
@@ -67,22 +72,31 @@ class Watch:
         """
         self._from_outside = from_outside
         self._place: Path | None = None
+        self._last_words: LastWords | None = None
         self._trace: TextIO = sys.__stderr__ or sys.stderr
         if folder is not None:
             self._place = folder / f"{worker}.place"
-            self._trace = (folder / f"{worker}.trace").open("w", encoding="utf-8")
+            trace = folder / f"{worker}.trace"
+            # Appended to, because last words come through a descriptor of their own.
+            self._trace = trace.open("a", encoding="utf-8")
             faulthandler.enable(self._trace)
+            self._last_words = LastWords(trace)
 
-    def begin(self, nodeid: str, budget: float) -> None:
-        """A case starts: it has ``budget`` seconds for its fixtures and itself."""
+    def begin(self, nodeid: str, budget: float, case: CaseState | None = None) -> None:
+        """A case starts: it has ``budget`` seconds for its fixtures and itself; last words tell of ``case``."""
         self._stand(nodeid)
+        if self._last_words is not None:
+            self._last_words.prepare(budget, case)
         if not self._from_outside:
-            faulthandler.dump_traceback_later(budget, exit=True, file=self._trace)
+            overtime = 0.0 if self._last_words is None else OVERTIME
+            faulthandler.dump_traceback_later(budget + overtime, exit=True, file=self._trace)
 
     def end(self) -> None:
         """The case is over."""
         if not self._from_outside:
             faulthandler.cancel_dump_traceback_later()
+        if self._last_words is not None:
+            self._last_words.forget()
         self._stand("")
 
     def _stand(self, nodeid: str) -> None:
@@ -113,15 +127,20 @@ def examine(
 
     ``overdue``: it was ended from outside, because the case went on beyond its budget.
     """
-    place, trace = folder / f"{worker}.place", folder / f"{worker}.trace"
-    node = place.read_text(encoding="utf-8", errors="replace") if place.exists() else ""
-    stacks = trace.read_text(encoding="utf-8", errors="replace").strip() if trace.exists() else ""
+    node, stacks = _read(folder / f"{worker}.place"), _read(folder / f"{worker}.trace").strip()
     if overdue or HANG.search(stacks):
-        message = f"did not end within its {budget_of(node):g} s: the stacks show where it hangs"
+        stacks = stacks.removeprefix(ANSWER).strip()
+        where = f": {found}" if (found := place(stacks)) else ""
+        message = f"did not end within its {budget_of(node):g} s{where}"
         if not stacks:
-            message = f"did not end within its {budget_of(node):g} s, and was not to be asked for its stacks"
-        return Death(Verdict.TIMEOUT, message, stacks.removeprefix(ANSWER).strip(), node)
-    return Death(Verdict.CRASH, f"the process died: {describe_status(status)}", stacks, node)
+            message += ", and was not to be asked for its stacks"
+        return Death(Verdict.TIMEOUT, message, tell(stacks), node)
+    where = f", {found}" if (found := place(stacks)) else ""
+    return Death(Verdict.CRASH, f"the process died: {describe_status(status)}{where}", tell(stacks), node)
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
 
 
 def describe_status(status: int | None) -> str:

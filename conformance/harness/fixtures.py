@@ -65,7 +65,7 @@ def loop(request: pytest.FixtureRequest, target: Target) -> Iterator[AbstractEve
     except BaseException as error:
         raise TargetFault(f"the factory {target.factory} raised {type(error).__name__}: {error}") from error
     state = request.node.stash[CASE_STATE]
-    state.loop = loop
+    state.loop, state.namespace = loop, target.namespace
     if mode == DEBUG:
         loop.set_debug(True)
     elif mode == EAGER:

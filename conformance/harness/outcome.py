@@ -6,12 +6,12 @@ to the journal, from the journal to the run, which makes a :class:`reports.model
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import pytest
 
 from conformance.harness.features import lacks_method
+from conformance.harness.messages import one_line
 from reports.model import Verdict
 
 if TYPE_CHECKING:
@@ -23,9 +23,6 @@ LONGEST_VALUE = 4_000
 """Characters kept of an expected or seen value."""
 LONGEST_DETAILS = 60_000
 """Characters kept of a story: enough for any traceback, bounded for a target that prints without end."""
-
-
-BARE_ASSERTION = re.compile(r"assert (not )?(True|False|None)")
 
 
 class Outcome(TypedDict):
@@ -59,6 +56,8 @@ class CaseState:
         self.seen: str | None = None
         self.seconds = 0.0
         self.loop: AbstractEventLoop | None = None
+        self.namespace: Any = None
+        """the target's, once the loop is there"""
         self.findings: list[Finding] = []
 
     def see(self, report: pytest.TestReport, error: BaseException | None) -> None:
@@ -71,7 +70,10 @@ class CaseState:
             self.message = error.msg or ""
             return
         self.verdict = self._judge(report.when, error)
-        self.message = one_line(report, error)
+        if isinstance(error, Escaped | TargetFault):
+            self.message = str(error)
+        else:
+            self.message = one_line(report, error, self.seen, self.expected)
         self.details.append(report.longreprtext)
         self.details += [f"{title}\n{text}" for title, text in report.sections]
 
@@ -99,20 +101,6 @@ class CaseState:
             seen=self.seen,
             findings=[(finding.kind, finding.message) for finding in self.findings],
         )
-
-
-def one_line(report: pytest.TestReport, error: BaseException | None) -> str:
-    """What went wrong, in one line."""
-    if isinstance(error, Escaped | TargetFault):
-        return str(error)
-    crash = getattr(report.longrepr, "reprcrash", None)
-    text: str = crash.message if crash is not None else f"{type(error).__name__}: {error}"
-    lines = [line.strip() for line in text.strip().splitlines()] or [""]
-    first = lines[0].removeprefix("AssertionError: ")
-    if BARE_ASSERTION.fullmatch(first) and len(lines) > 1 and lines[1].startswith("+"):
-        # "assert False" tells nothing; pytest's next line says what was false.
-        return f"{first} {lines[1].removeprefix('+').strip()}"
-    return first
 
 
 def short(value: Any) -> str:

@@ -25,6 +25,7 @@ from conformance.harness.children import environment
 from conformance.harness.containment import BUDGET, WARM_UP, describe_status, examine
 from conformance.harness.interruption import Interrupted
 from conformance.harness.journal import JournalReader
+from conformance.harness.lastwords import ASKED, OVERTIME
 from conformance.harness.naming import CASES, ROOT, case_id
 from conformance.harness.narrowing import places_of
 from conformance.harness.options import START_TIMEOUT, usable_cpus
@@ -277,6 +278,8 @@ class _Round:
         self._began: dict[str, float] = {}
         self._recent: dict[str, tuple[str, ...]] = {}
         """worker → the last two cases that it began"""
+        self._asked = ""
+        """the case whose process was asked for its last words"""
         self.suspects: dict[str, None] = {}
 
     def follow(self) -> None:
@@ -341,7 +344,7 @@ class _Round:
         def is_in_time() -> bool:
             # The process watches over its case itself; one that is stopped, or whose watch is made to fail, does not.
             nonlocal overdue
-            overdue = plan.workers == 0 and self._is_overdue()
+            overdue = plan.workers == 0 and self._is_overdue(process)
             return not overdue and process.poll() is None
 
         try:
@@ -353,14 +356,19 @@ class _Round:
         if plan.workers == 0:
             self._bury("main", process.returncode, overdue=overdue)
 
-    def _is_overdue(self) -> bool:
-        """Whether the case that runs goes on although its own watch should have ended it."""
+    def _is_overdue(self, process: subprocess.Popen[bytes]) -> bool:
+        """Whether the case that runs goes on although its own watch should have ended it, and last words were asked."""
         if not self._began:
             return False
         node = next(reversed(self._began))
         if case_id(node) in self._result.executions:
             return False
-        return time.monotonic() - self._began[node] > self._budget_of(node) + LAST_WORDS
+        over = time.monotonic() - self._began[node] - self._budget_of(node)
+        if over > 0 and self._asked != node and ASKED is not None:
+            self._asked = node
+            with contextlib.suppress(OSError):
+                process.send_signal(ASKED)
+        return over > OVERTIME + LAST_WORDS
 
     def _watch(self, is_alive: Callable[[], bool], reader: JournalReader) -> bool:
         """Follow the journal; whether the warm process says that the round is over."""

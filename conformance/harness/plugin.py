@@ -176,8 +176,8 @@ class CaseRunner:
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
         if not self._is_case(item) or self._watch is None:
             return (yield)
-        self._watch.begin(item.nodeid, budget_of(item, self.budget))
         self._state = item.stash[CASE_STATE] = CaseState()
+        self._watch.begin(item.nodeid, budget_of(item, self.budget), self._state)
         # Where pytest itself breaks, the process ends and the case remains as its place.
         done = yield
         self._leave_if_astray(item)

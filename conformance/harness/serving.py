@@ -27,6 +27,7 @@ from attrs import asdict, define, frozen
 from conformance.harness.containment import STACKS_WANTED
 from conformance.harness.crew import Crew
 from conformance.harness.journal import JournalWriter
+from conformance.harness.lastwords import ASKED, OVERTIME
 from conformance.harness.orphans import adopt, children, end_all_but
 from conformance.harness.selection import Selection, budget_of, tell_collected
 from conformance.harness.worker import Assignment, Tickets, work
@@ -137,6 +138,8 @@ class _Worker:
     """when that was noticed"""
     budget: float = math.inf
     """seconds that it may stay there"""
+    asked: bool = False
+    """whether it was asked for its last words"""
     overdue: bool = False
     """whether it was told to end"""
 
@@ -215,9 +218,17 @@ class _Pass:
         now = time.monotonic()
         if written != worker.seen:
             worker.seen, worker.since, worker.budget = written, now, self._budget_at(worker)
-        elif now - worker.since > worker.budget + LAST_WORDS:
+            worker.asked = False
+            return
+        over = now - worker.since - worker.budget
+        if over > OVERTIME + LAST_WORDS:
             end_group(worker.pid)
-        elif now - worker.since > worker.budget and not worker.overdue:
+        elif over > 0 and not worker.asked:
+            worker.asked = True
+            if ASKED is not None:
+                with contextlib.suppress(OSError):
+                    os.kill(worker.pid, ASKED)
+        elif over > OVERTIME and not worker.overdue:
             worker.overdue = True
             with contextlib.suppress(OSError):
                 os.kill(worker.pid, STACKS_WANTED)

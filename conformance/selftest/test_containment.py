@@ -14,6 +14,7 @@ import pytest
 
 from conformance.harness.containment import BUDGET as DEFAULT_BUDGET
 from conformance.harness.containment import describe_status, examine, start_clean
+from conformance.harness.lastwords import ASKED, OVERTIME, LastWords
 from conformance.harness.naming import ROOT
 from conformance.selftest.running import BUDGET, Unwatched, case_of, is_whole, leaks, run_suite, verdicts
 from conformance.target import TargetError
@@ -35,6 +36,7 @@ DID_NOT_END = f"did not end within its {BUDGET:g} s"
 
 FAULTY = [
     ("hangs:with_the_gil_held", "timeout", DID_NOT_END, "fixtures/faulty/hangs.py"),
+    ("hangs:deaf_with_the_gil_held", "timeout", f"{DID_NOT_END}: in wait (hangs.py:", "fixtures/faulty/hangs.py"),
     ("hangs:in_a_select_that_never_returns", "timeout", DID_NOT_END, "fixtures/faulty/hangs.py"),
     ("hangs:in_python", "timeout", DID_NOT_END, "in spin"),
     ("hangs:when_closed", "timeout", DID_NOT_END, "in close"),
@@ -65,6 +67,89 @@ def test_a_fault_costs_one_case_and_tells_its_story(
     assert broken.control is Verdict.PASS
     assert broken.source is not None
     assert "def test_the_exception_handler_can_be_set" in broken.source.code
+
+
+WAITING = {
+    "a_future_that_never_comes": (
+        "while 2 tasks wait, the first in test_a_future_that_never_comes (test_waiting.py:21)",
+        ["in test_a_future_that_never_comes", "Task helper (most recent call first):", "in take"],
+    ),
+    "on_a_loop_of_its_own": (
+        "while a task waits in take (test_waiting.py:15)",
+        ["in test_on_a_loop_of_its_own", "in take", "in main"],
+    ),
+    "in_a_callback": ("in wait (threading.py:", ["in test_in_a_callback"]),
+}
+"""Case → what its message and its details say of where it waits."""
+
+
+@pytest.mark.skipif(ASKED is None, reason="workers are asked by a signal")
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("target", ["asyncio", "refloop"])
+def test_a_case_that_waits_for_what_never_comes_tells_where_each_task_waits(target: str, workers: int) -> None:
+    report = run_suite("waiting", target, workers=workers)
+    assert is_whole(report)
+    assert case_of(report, "nothing").verdict is Verdict.PASS
+    for name, (place, words) in WAITING.items():
+        case = case_of(report, name)
+        assert case.attempts[0].verdict is Verdict.TIMEOUT
+        assert case.attempts[0].seconds < BUDGET + OVERTIME
+        assert place in case.message
+        # In this order: the thread of the case, then its tasks.
+        assert re.search(".*".join(map(re.escape, words)), case.details, re.DOTALL)
+        assert "_pytest" not in case.details
+        assert "frames of pytest and the harness" in case.details
+
+
+@pytest.mark.skipif(ASKED is None, reason="workers are asked by a signal")
+def test_a_case_that_is_not_overdue_does_not_hear_the_signal(tmp_path: Path) -> None:
+    assert ASKED is not None
+    before = signal.getsignal(ASKED)
+    trace = tmp_path / "trace"
+    trace.touch()
+    words = LastWords(trace)
+    try:
+        words.prepare(GENEROUS, None)
+        os.kill(os.getpid(), ASKED)
+        words.prepare(0.0, None)
+        words.forget()
+        os.kill(os.getpid(), ASKED)
+    finally:
+        signal.signal(ASKED, before)
+    assert trace.read_text() == ""
+
+
+HOSTILE_TASKS = """
+import asyncio, signal, sys
+from pathlib import Path
+from conformance.harness.lastwords import ASKED, LastWords
+
+class Hostile(asyncio.Task):
+    def get_coro(self):
+        raise KeyboardInterrupt
+    def __repr__(self):
+        raise LookupError
+
+async def main(words):
+    loop = asyncio.get_running_loop()
+    task = Hostile(asyncio.sleep(60), loop=loop)
+    await asyncio.sleep(0)
+    words.prepare(0.0, None)
+    signal.raise_signal(ASKED)
+
+asyncio.run(main(LastWords(Path(sys.argv[1]))))
+"""
+
+
+@pytest.mark.skipif(ASKED is None, reason="workers are asked by a signal")
+def test_tasks_that_cannot_be_looked_at_cost_only_their_own_stacks(tmp_path: Path) -> None:
+    trace = tmp_path / "trace"
+    trace.touch()
+    done = subprocess.run([sys.executable, "-c", HOSTILE_TASKS, str(trace)], cwd=ROOT, timeout=GENEROUS, check=False)
+    assert done.returncode == 1
+    text = trace.read_text()
+    assert text.startswith("Timeout (0 s)!")
+    assert "in main" in text
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -132,7 +217,7 @@ def test_a_case_that_interrupts_exits_or_dies_costs_no_other(workers: int) -> No
         "ends_the_process": ("crash", "the process died: exited with status 5"),
         "has_a_broken_fixture": ("error", "LookupError: the fixture is broken"),
         "has_a_fixture_that_breaks_afterwards": ("error", "LookupError: the fixture is broken afterwards"),
-        "asks_for_too_much": ("fail", "assert False == 'always'"),
+        "asks_for_too_much": ("fail", "running is False, expected 'always'"),
         "healthy_afterwards": ("pass", ""),
     }
     assert is_whole(report)

@@ -13,6 +13,9 @@
     text: null,
   }));
   const groups = Array.from(document.querySelectorAll("[data-group]"));
+  const folds = Array.from(document.querySelectorAll("[data-fold]"), element => ({
+    element, cards: Array.from(element.querySelectorAll("[data-a]")),
+  }));
   const sections = Array.from(document.querySelectorAll("[data-section]"));
   const cases = items.filter(item => !item.requirement).length;
   const opened = new Set();
@@ -53,6 +56,15 @@
         opened.add(group);
       } else if (!active && opened.delete(group)) {
         group.open = false;
+      }
+    }
+    for (const fold of folds) {
+      fold.element.hidden = active && fold.cards.every(card => card.hidden);
+      if (active && shown <= OPEN_ROWS && !fold.element.hidden && !fold.element.open) {
+        fold.element.open = true;
+        opened.add(fold.element);
+      } else if (!active && opened.delete(fold.element)) {
+        fold.element.open = false;
       }
     }
     for (const section of sections) section.hidden = active && !inSection.has(section);
@@ -109,7 +121,7 @@
   }
   addEventListener("hashchange", reveal);
   addEventListener("beforeprint", () => {
-    for (const element of document.querySelectorAll(".case")) element.open = true;
+    for (const element of document.querySelectorAll(".case, .members")) element.open = true;
   });
 
   form.hidden = false;

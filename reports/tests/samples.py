@@ -106,6 +106,17 @@ def many(number: int, details: str = "", verdict: Verdict = Verdict.FAIL) -> Rep
     return report_of(cases, requirements)
 
 
+def all_different(report: Report) -> Report:
+    """The report with a function and a message of its own for each case."""
+    cases = [
+        attrs.evolve(
+            case, id=f"a/module_{n}::{'that_something_happens_' * 4}{n}", message=f"seen {chr(0x4E00 + n)} " * 100
+        )
+        for n, case in enumerate(report.cases)
+    ]
+    return report_of(cases, report.requirements)
+
+
 def any_text() -> st.SearchStrategy[str]:
     """Text of every kind, lone surrogates and control characters included."""
     characters = st.characters(codec=None, categories=["L", "N", "P", "S", "Z", "Cc", "Cf", "Cs", "Co", "Cn"])

@@ -13,8 +13,8 @@ from lxml import html as lxml_html
 
 from fixtures.reports.golden import GOLDEN
 from reports import html
-from reports.model import Report, Verdict
-from reports.tests.samples import PATIENT, any_report, hostile, many
+from reports.model import CaseResult, Report, Verdict
+from reports.tests.samples import PATIENT, any_report, hostile, many, report_of
 
 STYLE = (Path(html.__file__).parent / "templates" / "style.css").read_text(encoding="utf-8")
 
@@ -154,6 +154,33 @@ def test_a_clean_page_says_so() -> None:
     assert "No case is held against the loop." in text_of(document)
     assert not document.xpath("//*[@id='fails']")
     assert "No case is held" not in text_of(page(many(5, verdict=Verdict.SKIPPED)))
+
+
+def test_variants_are_folded_and_each_has_its_story() -> None:
+    cases = [
+        CaseResult(f"a/b::c[{name}]", ("r",), "x", Verdict.FAIL, 0.1, f"{n} ms early", details=f"details of {name}")
+        for n, name in enumerate(("plain", "debug", "eager", "uneven"))
+    ]
+    document = page(report_of([*cases, CaseResult("a/b::c[other]", ("r",), "x", Verdict.CRASH, 0.1, "SIGSEGV")]))
+    (fold,) = document.xpath("//details[@data-fold]")
+    assert text_of(fold.find("summary")) == "fail a/b::c4 variants: plain, debug, eager, uneven… ms early"
+    stories = fold.xpath(".//details[@data-a]")
+    assert [item.get("id") for item in stories] == [case.id for case in cases]
+    assert text_of(stories[1].find("summary")) == "fail debug1 ms early"
+    assert "details of debug" in text_of(stories[1])
+    # What took the process away comes first.
+    assert document.xpath("//*[@data-a]/@id")[0] == "a/b::c[other]"
+
+
+def test_a_cause_of_many_comes_first_and_is_named_once() -> None:
+    report = many(500)
+    crash = CaseResult("a/b::c", ("r",), "x", Verdict.CRASH, 0.1, "SIGSEGV")
+    headings = page(report_of([crash, *report.cases], report.requirements)).xpath("//section[@id='fails']//h3")
+    assert [text_of(item) for item in headings] == [
+        "500 cases in 50 requirements expected one thing, seen another",
+        "r",
+    ]
+    assert html.render(report).count("expected one thing, seen another") == 1
 
 
 def test_landmarks_headings_and_labels(deviating: Report) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 
 from fixtures.reports.golden import GOLDEN, deviating
 from reports.model import CaseResult, Report, Verdict, exit_code
-from reports.summary import Outcome, areas, column, findings, headline, outcome, tally
+from reports.summary import Outcome, areas, column, headline, outcome, tally
 from reports.tests.samples import PATIENT, any_report, report_of
 
 EXIT_CODES = {
@@ -70,13 +70,6 @@ def test_each_case_is_counted_once(report: Report) -> None:
     assert sum(area.deviations for area in rows) == sum(case.deviates for case in report.cases)
     for name, total in tally(report.cases).items():
         assert sum(area.tally[name] for area in rows) == total
-
-
-@given(any_report())
-@PATIENT
-def test_findings_lose_no_case(report: Report) -> None:
-    grouped = [case for finding in findings(report, report.cases) for case in finding.cases]
-    assert sorted(case.id for case in grouped) == sorted(case.id for case in report.cases)
 
 
 def test_a_known_bug_is_in_no_verdicts_column() -> None:

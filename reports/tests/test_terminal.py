@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from io import StringIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -12,7 +14,10 @@ from rich.console import Console
 
 from reports.model import CaseResult, Report, Verdict
 from reports.terminal import LiveProgress, PlainProgress, make_console, progress, show
-from reports.tests.samples import PATIENT, any_report, hostile, many, report_of
+from reports.tests.samples import PATIENT, all_different, any_report, hostile, many, report_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 FOLDER = Path("conformance-report")
 
@@ -25,10 +30,10 @@ def eighty_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm-256color")
 
 
-def shown(report: Report) -> str:
-    file = StringIO()
-    show(report, make_console(file), FOLDER)
-    return file.getvalue()
+@pytest.fixture
+def different() -> Report:
+    """A report of five hundred cases, each of a function and with a message of its own."""
+    return all_different(many(500))
 
 
 class Terminal(StringIO):
@@ -38,6 +43,20 @@ class Terminal(StringIO):
         return True
 
 
+def logged(report: Report) -> str:
+    """What a file or a pipe gets."""
+    file = StringIO()
+    show(report, make_console(file), FOLDER)
+    return file.getvalue()
+
+
+def shown(report: Report, *, stories: bool = False) -> str:
+    """What a screen gets, without its colours."""
+    file = Terminal()
+    show(report, make_console(file), FOLDER, stories=stories)
+    return re.sub(r"\x1b\[[0-9;]*m", "", file.getvalue())
+
+
 def test_the_verdict_comes_first(golden: Report) -> None:
     words = " ".join(shown(golden).split()[:9])
     assert "conform" in words or "measured" in words or "at fault" in words
@@ -45,31 +64,77 @@ def test_the_verdict_comes_first(golden: Report) -> None:
 
 def test_it_fits_into_eighty_columns_except_what_is_to_be_copied(golden: Report) -> None:
     for line in shown(golden).splitlines():
-        assert len(line) <= 80 or line.startswith("  asyncio-conformance run ")
+        assert len(line) <= 80 or "::test_" in line
 
 
 def test_a_wide_count_does_not_break_the_table() -> None:
-    assert max(len(line) for line in shown(many(20_000)).splitlines()) <= 110
+    assert max(len(line) for line in shown(many(20_000)).splitlines() if "::" not in line) <= 110
 
 
-def test_it_names_the_findings_the_report_and_the_command_that_repeats_the_first(deviating: Report) -> None:
-    text = shown(deviating)
+@pytest.mark.parametrize("show", [shown, logged])
+def test_it_names_the_findings_the_report_and_the_command_that_repeats_the_first(
+    deviating: Report, show: Callable[[Report], str]
+) -> None:
+    text = show(deviating)
     flat = "".join(text.split())
     for case in deviating.cases:
         if case.deviates:
             assert case.id in flat
             assert "".join(case.message.split()) in flat
-    first = next(case for case in deviating.cases if case.deviates)
+    first = next(case for case in deviating.cases if case.verdict is Verdict.CRASH)
     assert f"\n  {first.repeat}\n" in text
     assert f"Report: {FOLDER / 'index.html'}\n" in text
     assert "sendfile: loop.sendfile() raised NotImplementedError" in text
     assert "12 of 23" in text
 
 
-def test_of_many_findings_it_shows_ten() -> None:
-    text = shown(many(500))
-    assert "What fails (500 of 500 cases, the first 10)" in text
+def test_of_many_findings_a_screen_shows_ten_and_a_log_all(different: Report) -> None:
+    text = shown(different)
+    assert "What fails (500 of 500 cases, the first 10 of 500 findings)" in text
     assert text.count("FAIL") == 10
+    text = logged(different)
+    assert "What fails (500 of 500 cases)" in text
+    assert text.count("\n  FAIL ") == 500
+
+
+def test_a_job_in_ci_writes_a_log_also_on_a_terminal(different: Report, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CI", "true")
+    assert shown(different).count("\n  FAIL ") == 500
+
+
+def test_in_a_log_each_finding_is_one_line_that_is_not_too_long(different: Report) -> None:
+    lines = logged(different).splitlines()
+    for case in different.cases:
+        (line,) = (line for line in lines if case.id in line and line.startswith("  FAIL "))
+        assert case.message[:100] in line
+    assert max(map(len, lines)) < 600
+
+
+def test_a_cause_of_many_is_named_once() -> None:
+    report = many(500)
+    for text in (shown(report), logged(report)):
+        assert text.count("expected one thing, seen another") == 1
+        assert "500 cases in 50 requirements: expected one thing, seen another" in text
+    assert shown(report).count("FAIL") == 1
+    assert "and 96 more functions of this cause" in shown(report)
+    assert logged(report).count("\n  FAIL ") == 97
+
+
+def test_crashes_and_timeouts_come_first(deviating: Report) -> None:
+    text = shown(deviating)
+    places = [text.index(f"\n  {verdict.value.upper()} ") for verdict in (Verdict.CRASH, Verdict.TIMEOUT, Verdict.FAIL)]
+    assert places == sorted(places)
+
+
+def test_variants_are_folded_and_a_story_is_told_of_each() -> None:
+    cases = [
+        CaseResult(f"a/b::c[{name}]", ("r",), "x", Verdict.FAIL, 0.1, f"{n} ms early", details=f"details of {name}")
+        for n, name in enumerate(("plain", "debug", "eager"))
+    ]
+    text = shown(report_of(cases))
+    assert "\n  FAIL a/b::c (3 variants: plain, debug, eager)\n    … ms early\n" in text
+    text = shown(report_of(cases), stories=True)
+    assert text.index("details of plain") < text.index("details of debug") < text.index("details of eager")
 
 
 def test_a_clean_run_has_no_next_command() -> None:
@@ -78,7 +143,7 @@ def test_a_clean_run_has_no_next_command() -> None:
 
 
 def test_without_a_terminal_there_is_no_colour(deviating: Report) -> None:
-    assert "\x1b" not in shown(deviating)
+    assert "\x1b" not in logged(deviating)
 
 
 def test_no_color_is_respected_on_a_terminal(deviating: Report, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,13 +159,14 @@ def test_no_color_is_respected_on_a_terminal(deviating: Report, monkeypatch: pyt
 @given(any_report())
 @PATIENT
 def test_any_report_can_be_shown(report: Report) -> None:
-    text = shown(report)
-    text.encode()
-    assert not set(text) & {"\x00", "\x07", "\x1b", "\x9b"}
+    for text in (shown(report), logged(report)):
+        text.encode()
+        assert not set(text) & {"\x00", "\x07", "\x1b", "\x9b"}
 
 
 def test_hostile_text_can_be_shown() -> None:
-    assert "\x1b" not in shown(hostile())
+    for text in (shown(hostile()), logged(hostile())):
+        assert "\x1b" not in text
 
 
 def test_an_encoding_that_lacks_a_character_is_no_error(tmp_path: Path, deviating: Report) -> None:
