@@ -66,7 +66,7 @@ class Judge:
 
     def expect(self, collected: Mapping[str, Collected]) -> None:
         """These cases were collected: a complete report accounts for each."""
-        self._expected.update(collected)
+        self._expected = {**collected, **self._expected}
 
     def add(self, execution: Execution, case: Collected) -> CaseResult:
         """A case was executed on the target; its result so far."""

@@ -21,6 +21,10 @@ CAN_FORK = hasattr(os, "fork") and sys.platform not in ("darwin", "win32")
 """Whether workers can be forked. macOS has the call, but its system libraries do not work in a fork."""
 
 
+PATIENCE = 1.0
+"""Seconds that the warm process gets to end by itself: it takes a hundredth of one, unless it is collecting."""
+
+
 class WarmProcess:
     """One pytest process that collects once and serves the passes of a run (`conformance.harness.serving`)."""
 
@@ -94,10 +98,13 @@ class WarmProcess:
         """End it, its workers, and what they started."""
         if self._process is None:
             return
+        # It sees the pipe end, and ends its workers itself, also one of which nobody has been told yet.
+        os.close(self._control)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(PATIENCE)
         for group in (self._process.pid, *self._workers):
             with contextlib.suppress(OSError):
                 os.killpg(group, signal.SIGKILL)
         self._process.wait()
         self._process = None
         self._workers.clear()
-        os.close(self._control)
