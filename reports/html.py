@@ -23,6 +23,7 @@ from reports.summary import (
     known_bugs,
     label,
     outcome,
+    selection_in_words,
     suite_errors,
     tally,
 )
@@ -124,6 +125,7 @@ def render(report: Report) -> str:
             headline=headline(report),
             outcome=outcome(report),
             conforms=outcome(report) is Outcome.CONFORMS,
+            selection=selection_in_words(report),
             counts=counts,
             shown=[name for name in COLUMNS if counts[name]],
             statuses=_statuses(report),

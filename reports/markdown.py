@@ -39,6 +39,7 @@ DETAILS_LIMIT = 4_000
 
 _SIGNS = {
     Outcome.CONFORMS: "✅",
+    Outcome.PARTIAL: "🔎",
     Outcome.DEVIATES: "❌",
     Outcome.SUITE_AT_FAULT: "⚠️",
     Outcome.INCOMPLETE: "⚠️",

@@ -260,6 +260,22 @@ def seal(case_ids: Iterable[str]) -> str:
 
 
 @frozen
+class Selection:
+    """What a run was asked for, where that was not everything."""
+
+    cases: tuple[str, ...] = ()
+    areas: tuple[str, ...] = ()
+    pages: tuple[str, ...] = ()
+    keyword: str | None = None
+    """pytest's ``-k`` expression"""
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether anything was left out; such a run is never a verdict on the loop."""
+        return bool(self.cases or self.areas or self.pages or self.keyword)
+
+
+@frozen
 class Report:
     """The sealed result of a run.
 
@@ -286,6 +302,8 @@ class Report:
     probes: tuple[Probe, ...] = ()
     cut: str = ""
     """why the run is not complete: ``interrupted``, ``killed`` …; empty for a complete one"""
+    selection: Selection = Selection()
+    """what was asked for; empty where that was everything"""
 
 
 EXIT_CONFORMS = 0

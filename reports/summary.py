@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import shlex
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
@@ -12,10 +13,13 @@ from reports.model import DEVIATIONS, CaseResult, Report, RequirementResult, Sta
 from reports.text import count, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 KNOWN_BUG = "known bug"
 """The column of the cases that deviate only by CPython's own recorded bugs; they are in no verdict's column."""
+
+HYGIENE = "hygiene"
+"""The area of the leak checks."""
 
 COLUMNS = (*(verdict.value for verdict in Verdict), KNOWN_BUG)
 """What a table counts. Each case is in exactly one column."""
@@ -32,6 +36,8 @@ class Outcome(enum.Enum):
     """at least one case broke for a reason that is not the target's"""
     INCOMPLETE = "incomplete"
     """not every collected case has a verdict"""
+    PARTIAL = "partial"
+    """no selected case deviates, and only a selection ran: never a verdict on the loop"""
     NOTHING_CHECKED = "nothing checked"
     """no case ran to a pass or a deviation: the target may not be called conforming"""
 
@@ -120,34 +126,80 @@ def outcome(report: Report) -> Outcome:
         return Outcome.DEVIATES
     if not any(case.verdict is Verdict.PASS or case.known_bug is not None for case in report.cases):
         return Outcome.NOTHING_CHECKED
-    return Outcome.CONFORMS
+    return Outcome.PARTIAL if report.selection.is_partial else Outcome.CONFORMS
+
+
+def leak_checks(report: Report) -> tuple[CaseResult, ...]:
+    """The results for what cases left behind, which are no cases of their own: one for each area and kind of leak."""
+    return tuple(case for case in report.cases if case.area == HYGIENE)
+
+
+def not_looked_at(report: Report) -> int:
+    """How many requirements no case of the run checks."""
+    return sum(1 for requirement in report.requirements if not requirement.cases)
 
 
 def headline(report: Report) -> str:
-    """One sentence: what the run found, every number with its denominator."""
-    name, total, measured = label(report), report.totals.requirements.total, len(report.cases)
-    deviating, errors = deviations(report), suite_errors(report)
+    """One sentence: what the run found, every number with its denominator. Leak checks are counted apart from cases."""
+    name, total = label(report), report.totals.requirements.total
+    checks = leak_checks(report)
+    cases = tuple(case for case in report.cases if case.area != HYGIENE)
+    chosen = "selected case" if report.selection.is_partial else "case"
     verified = f"{report.totals.requirements.verified:,} of {count(total, 'requirement')} verified"
-    broken = f"{len(deviating):,} of {count(measured, 'case')} {'deviates' if len(deviating) == 1 else 'deviate'}"
+    broken = _broken(cases, checks, chosen)
     match outcome(report):
         case Outcome.INCOMPLETE:
             why = f" ({one_line(report.cut, 80)})" if report.cut else ""
+            collected = max(report.collected - len(checks), len(cases))
             return (
-                f"{name} was not measured to the end{why}: {measured:,} of {count(report.collected, 'case')} "
-                f"have a verdict, {broken.replace(' case', ' measured case')}."
+                f"{name} was not measured to the end{why}: {len(cases):,} of {count(collected, 'case')} "
+                f"have a verdict, {_broken(cases, checks, 'measured case')}."
             )
         case Outcome.SUITE_AT_FAULT:
-            return f"The suite is at fault in {len(errors):,} of {count(measured, 'case')}; on {name}, {broken}."
+            errors = sum(1 for case in report.cases if case.faults_suite)
+            of = f"{count(len(cases), 'case')}{_and_checks(checks)}"
+            return f"The suite is at fault in {errors:,} of {of}; on {name}, {broken}."
         case Outcome.DEVIATES:
-            return f"{name} does not conform: {broken} ({in_words(tally(deviating))}), {verified}."
+            return f"{name} does not conform: {broken} ({in_words(tally(deviations(report)))}), {verified}."
         case Outcome.NOTHING_CHECKED:
-            return f"Nothing was checked on {name}: none of {count(measured, 'case')} ran to a pass, {verified}."
+            return f"Nothing was checked on {name}: none of {count(len(cases), chosen)} ran to a pass, {verified}."
+        case Outcome.PARTIAL:
+            unseen = not_looked_at(report)
+            rest = f"{count(unseen, 'requirement')} of {total:,} {'was' if unseen == 1 else 'were'} not looked at"
+            return f"On {name}, {_passing(cases, chosen)}; {rest}."
         case Outcome.CONFORMS:
-            counts = tally(report.cases)
-            passed = counts.pop(Verdict.PASS.value)
-            others = in_words(counts)
-            rest = f" ({others})" if others else ""
-            return f"{name} conforms: {passed:,} of {count(measured, 'case')} pass{rest}, {verified}."
+            clean = sum(1 for check in checks if check.verdict is Verdict.PASS)
+            leaks = f"{clean:,} of {count(len(checks), 'leak check')} pass, " if checks else ""
+            return f"{name} conforms: {_passing(cases, chosen)}, {leaks}{verified}."
+
+
+def _passing(cases: Sequence[CaseResult], chosen: str) -> str:
+    counts = tally(cases)
+    passed = counts.pop(Verdict.PASS.value)
+    others = in_words(counts)
+    return f"{passed:,} of {count(len(cases), chosen)} pass{f' ({others})' if others else ''}"
+
+
+def _broken(cases: Sequence[CaseResult], checks: Sequence[CaseResult], chosen: str) -> str:
+    deviating, leaking = (sum(1 for case in some if case.deviates) for some in (cases, checks))
+    words = f"{deviating:,} of {count(len(cases), chosen)} {'deviates' if deviating == 1 else 'deviate'}"
+    return f"{words}, {leaking:,} of {count(len(checks), 'leak check')} {_fail(leaking)}" if leaking else words
+
+
+def _fail(number: int) -> str:
+    return "fails" if number == 1 else "fail"
+
+
+def _and_checks(checks: Sequence[CaseResult]) -> str:
+    return f" and {count(len(checks), 'leak check')}" if checks else ""
+
+
+def selection_in_words(report: Report) -> str:
+    """What was asked for, as it is written at the command line; empty where that was everything."""
+    chosen = report.selection
+    words = [f"--{name} {word}" for name in ("case", "area", "page") for word in getattr(chosen, f"{name}s")]
+    words += [f"-k {shlex.quote(chosen.keyword)}"] if chosen.keyword else []
+    return one_line(" ".join(words))
 
 
 def label(report: Report) -> str:

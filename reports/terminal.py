@@ -25,6 +25,7 @@ from reports.summary import (
     headline,
     known_bugs,
     outcome,
+    selection_in_words,
     suite_errors,
     tally,
 )
@@ -67,6 +68,7 @@ STYLES = {
 _HEADINGS = {"unsupported": "unsup.", "skipped": "skip", KNOWN_BUG: "bug"}
 _OUTCOMES = {
     Outcome.CONFORMS: "bold green",
+    Outcome.PARTIAL: "bold cyan",
     Outcome.DEVIATES: "bold red",
     Outcome.SUITE_AT_FAULT: "bold magenta",
     Outcome.INCOMPLETE: "bold yellow",
@@ -263,6 +265,8 @@ def show(report: Report, console: Console, folder: Path | None = None, *, storie
     ``stories``: with the traceback or the stacks of what is shown as failed, which else the files have.
     """
     _print_line(console, Text(headline(report), style=_OUTCOMES[outcome(report)]))
+    if report.selection.is_partial:
+        _print_line(console, Text(f"selected by {selection_in_words(report)}", style="dim"))
     _print_line(console, Text(_environment(report), style="dim"))
     console.print()
     if report.cases or report.requirements:

@@ -9,15 +9,14 @@ found there is executed. Only what is imported while the suite is collected goes
 from __future__ import annotations
 
 import os
-import stat
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from conformance.caching import cache_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-NAME = "asyncio-conformance"
+    from pathlib import Path
 
 
 def folder_for(suite: Path, refuge: Path, environ: Mapping[str, str] = os.environ) -> Path | None:
@@ -29,25 +28,6 @@ def folder_for(suite: Path, refuge: Path, environ: Mapping[str, str] = os.enviro
         return None
     cache = cache_folder(environ)
     return refuge if cache is None else cache / "bytecode"
-
-
-def cache_folder(environ: Mapping[str, str] = os.environ) -> Path | None:
-    """This project's folder among the user's caches, made if need be; None where none is the user's own."""
-    base = environ.get("XDG_CACHE_HOME") or environ.get("LOCALAPPDATA")
-    try:
-        folder = (Path(base) if base else Path.home() / ".cache") / NAME
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return folder if is_private(folder) else None
-    except (OSError, RuntimeError, ValueError):
-        return None
-
-
-def is_private(folder: Path) -> bool:
-    """Whether nobody but the user can put something into the folder."""
-    found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode) or not os.access(folder, os.W_OK):
-        return False
-    return not hasattr(os, "getuid") or (found.st_uid == os.getuid() and not found.st_mode & 0o022)
 
 
 class Keeper:

@@ -12,11 +12,12 @@ from reports.model import PlatformInfo, PythonInfo
 def python_info() -> PythonInfo:
     """The running interpreter."""
     try:
-        import ssl
+        # What `ssl` takes it from; the rest of that module is not needed here.
+        from _ssl import OPENSSL_VERSION
     except ImportError:
         openssl = None
     else:
-        openssl = ssl.OPENSSL_VERSION
+        openssl = OPENSSL_VERSION
     return PythonInfo(
         implementation=platform.python_implementation(),
         version=platform.python_version(),

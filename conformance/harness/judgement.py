@@ -21,6 +21,7 @@ from reports.model import (
     PythonInfo,
     Report,
     RequirementResult,
+    Selection,
     Source,
     Status,
     Suite,
@@ -128,6 +129,7 @@ class Judge:
             requirements=tuple(requirements),
             probes=probes,
             cut=cut if not complete else "",
+            selection=Selection(self._options.cases, self._options.areas, self._options.pages, self._options.keyword),
         )
 
     def _result(self, case: Collected) -> CaseResult:

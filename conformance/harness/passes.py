@@ -498,6 +498,9 @@ def command(plan: PassPlan, places: Sequence[str]) -> list[str]:
     bytecode = folder_for(plan.suite, plan.folder.parent / BYTECODE)
     if bytecode is not None:
         line += ["--conformance-bytecode", str(bytecode)]
+    if plan.forks or plan.workers == 0:
+        # Nobody can talk to a debugger there, and to have one ready takes a tenth of pytest's start. xdist insists.
+        line += ["-p", "no:debugging"]
     return line if plan.keyword is None else [*line, "-k", plan.keyword]
 
 

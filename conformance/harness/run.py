@@ -160,7 +160,7 @@ class _Workshop:
         return profile_version(self._options.profile or self.target.profile)
 
     def _rules(self) -> Rules:
-        if not self._record.identity:
+        if not self._record.identity and self._options.output is not None:
             # While pytest starts, there is time for it.
             profile = profile_version(self._options.profile or self._announced.profile)
             self._record.identity = identity_of(self._options, self._announced, profile)

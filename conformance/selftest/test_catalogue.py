@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import pickle
 import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +25,7 @@ from conformance.catalogue import (
     load,
     page_names,
     profile_version,
+    reader,
 )
 from conformance.catalogue.reader import api_slug
 from conformance.catalogue.versions import parse_ranges
@@ -30,7 +33,7 @@ from conformance.harness.index import Checked, checks_by_requirement, how_checke
 from conformance.harness.naming import CASES, PREFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 # The pages and areas whose cases are not all written. This list only shrinks: a test refuses an entry that is finished.
 NOT_WRITTEN: tuple[tuple[str, str], ...] = ()
@@ -339,6 +342,49 @@ def test_the_index_reads_a_module_whose_texts_look_like_decorators(tmp_path: Pat
         ("page/area::it_fails", ("e/f",), 13),
         ("page/area::bare", (), 15),
     ]
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder of an empty cache, and a process that has not read the catalogue yet."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    reader._all_pages.cache_clear()
+    yield tmp_path / "asyncio-conformance"
+    reader._all_pages.cache_clear()
+
+
+def test_a_catalogue_from_the_cache_is_the_one_that_was_read(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed = load()
+    assert len(list(cache.glob("catalogue-*.pickle"))) == 1
+    reader._all_pages.cache_clear()
+    monkeypatch.setattr(reader, "_read", None)
+    assert load() == parsed
+
+
+@pytest.mark.parametrize("spoiled", [b"", b"no pickle", pickle.dumps("no catalogue")])
+def test_a_spoiled_cache_is_made_anew(cache: Path, spoiled: bytes) -> None:
+    parsed = load()
+    (kept,) = cache.glob("catalogue-*.pickle")
+    kept.write_bytes(spoiled)
+    reader._all_pages.cache_clear()
+    assert load() == parsed
+    assert kept.read_bytes() != spoiled
+
+
+def test_a_catalogue_that_changed_is_not_taken_from_the_cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    load()
+    (before,) = cache.glob("catalogue-*.pickle")
+    monkeypatch.setattr(reader, "__file__", str(cache / "catalogue-changed"))
+    (cache / "catalogue-changed").touch()
+    assert reader._cached_as(page_names()) not in (None, before)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such permissions")
+def test_a_cache_that_others_may_write_to_is_not_believed(cache: Path) -> None:
+    cache.mkdir()
+    cache.chmod(0o777)
+    load()
+    assert list(cache.iterdir()) == []
 
 
 def ids(catalogue: conformance.catalogue.Catalogue) -> set[str]:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from conformance.caching import cache_folder
 from conformance.catalogue import Area
-from conformance.harness.bytecode import cache_folder, folder_for
+from conformance.harness.bytecode import folder_for
 from conformance.harness.children import environment
 from conformance.harness.naming import CASES
 from conformance.harness.narrowing import files_of_areas, files_that_may_match, places_of

@@ -13,7 +13,8 @@ from conformance.catalogue.model import Platform
 from conformance.harness.selection import Rules, why_skipped
 from conformance.selftest.running import is_whole, run_suite, verdicts
 from conformance.target import Target, resolve
-from reports.model import Status, exit_code
+from reports.model import Selection, Status, exit_code
+from reports.summary import Outcome, outcome
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,6 +52,29 @@ def test_a_namespace_is_judged_only_where_it_is_the_target_s_own(
 ) -> None:
     reason = why_skipped(attrs.evolve(requirement, namespace_only=True), Version.parse("3.12"), target)
     assert (reason is not None) is skipped
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"keyword": "timer"},
+        {"areas": ("timers",)},
+        {"pages": ("eventloop",)},
+        {"cases": ("eventloop/small::a_timer_fires",)},
+    ],
+    ids=lambda asked: next(iter(asked)),
+)
+def test_a_report_says_what_was_selected_and_is_no_verdict_on_the_loop(asked: dict[str, Any]) -> None:
+    report = run_suite("small", "asyncio", **asked)
+    assert report.selection == Selection(**asked)
+    assert outcome(report) is Outcome.PARTIAL
+    assert exit_code(report) == 0
+
+
+def test_a_report_of_everything_says_so() -> None:
+    report = run_suite("small", "asyncio")
+    assert not report.selection.is_partial
+    assert outcome(report) is Outcome.CONFORMS
 
 
 def test_rules_survive_the_way_to_a_worker(requirement: Requirement, tmp_path: Path) -> None:

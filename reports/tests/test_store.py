@@ -47,6 +47,12 @@ def test_a_file_is_read_back_by_its_name_and_by_its_folders(tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == [tmp_path / "report.json"]
 
 
+def test_a_report_that_does_not_say_what_was_selected_is_one_of_everything() -> None:
+    text = store.dumps(GOLDEN["clean"]())
+    older = text[: text.index(',\n"selection"')] + "\n}\n"
+    assert store.loads(older, "older") == GOLDEN["clean"]()
+
+
 @pytest.mark.parametrize("name", GOLDEN)
 def test_the_golden_files_are_current(name: str) -> None:
     path = FOLDER / f"{name}.json"

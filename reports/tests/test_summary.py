@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given
 
 from fixtures.reports.golden import GOLDEN, deviating
-from reports.model import CaseResult, Report, Verdict, exit_code
-from reports.summary import Outcome, areas, column, headline, outcome, tally
+from reports.model import CaseResult, Report, Selection, Verdict, exit_code
+from reports.summary import Outcome, areas, column, headline, outcome, selection_in_words, tally
 from reports.tests.samples import PATIENT, any_report, report_of
 
 EXIT_CODES = {
     Outcome.CONFORMS: 0,
+    Outcome.PARTIAL: 0,
     Outcome.NOTHING_CHECKED: 4,
     Outcome.DEVIATES: 1,
     Outcome.SUITE_AT_FAULT: 3,
@@ -45,6 +46,38 @@ def test_a_deviating_loop_is_told_how() -> None:
         "gustloop 0.9.2 does not conform: 6 of 28 cases deviate (3 fail, 1 timeout, 1 crash, 1 flaky), "
         "12 of 23 requirements verified."
     )
+
+
+SELECTED = Selection(areas=("timers",), keyword="not debug")
+
+
+def test_a_run_of_a_selection_is_never_a_verdict_on_the_loop() -> None:
+    clean = GOLDEN["clean"]()
+    looked_at = sum(1 for requirement in clean.requirements if requirement.cases)
+    report = attrs.evolve(clean, selection=SELECTED)
+    assert outcome(report) is Outcome.PARTIAL
+    assert "conforms" not in headline(report)
+    assert "selected cases pass" in headline(report)
+    assert headline(report).endswith(
+        f"; {len(clean.requirements) - looked_at} requirement{'s' * (len(clean.requirements) - looked_at != 1)} "
+        f"of {len(clean.requirements)} {'was' if len(clean.requirements) - looked_at == 1 else 'were'} not looked at."
+    )
+    assert selection_in_words(report) == "--area timers -k 'not debug'"
+
+
+def test_a_selection_with_a_broken_promise_does_not_conform() -> None:
+    bad = CaseResult("a/b::c", (), "x", Verdict.FAIL, 0.1)
+    report = attrs.evolve(report_of([bad]), selection=SELECTED)
+    assert outcome(report) is Outcome.DEVIATES
+    assert "1 of 1 selected case deviates" in headline(report)
+
+
+def test_leak_checks_are_counted_apart_from_cases() -> None:
+    cases = [CaseResult("a/b::c", (), "x", Verdict.PASS, 0.1)]
+    checks = [CaseResult(f"hygiene/x::{kind}", (), "hygiene", Verdict.PASS, 0.0) for kind in ("threads", "timers")]
+    assert "1 of 1 case pass, 2 of 2 leak checks pass" in headline(report_of([*cases, *checks]))
+    broken = attrs.evolve(checks[0], verdict=Verdict.FAIL)
+    assert "0 of 1 case deviate, 1 of 2 leak checks fails" in headline(report_of([*cases, broken, checks[1]]))
 
 
 @pytest.mark.parametrize("verdicts", [[], [Verdict.SKIPPED], [Verdict.UNSUPPORTED, Verdict.SKIPPED]])
