@@ -58,6 +58,14 @@ cli.main(["run", *sys.argv[1:]])
 """The command, with the small suite instead of the whole one."""
 
 
+@pytest.fixture(autouse=True)
+def hangups_count() -> Iterator[None]:
+    """Whoever runs these tests may have been told to ignore hangups, and what it starts would be told so, too."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.fixture(params=[0, 2])
 def workers(request: pytest.FixtureRequest) -> Iterator[str]:
     """How many workers a run has; after it, none of its processes is left."""
