@@ -16,6 +16,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections import defaultdict, deque
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen, mutable
@@ -48,6 +50,11 @@ LOOK = 0.02
 
 GRACE = 1.0
 """Seconds that pytest gets to end by itself once every case has its verdict; targets keep processes alive at exit."""
+
+SUSPICION = 1.0
+"""Seconds before the end of the warm process in which the case that ended it may have begun."""
+MOST_SUSPECTS = 50
+"""Cases of a worker that are tried alone then: each takes some hundredths of a second."""
 
 STARTUP = 240.0
 """Seconds within which pytest must have collected: ten on a quiet machine when it compiles the suite, and a minute has
@@ -276,8 +283,8 @@ class _Round:
         self._counted = counted
         self._alone = alone
         self._began: dict[str, float] = {}
-        self._recent: dict[str, tuple[str, ...]] = {}
-        """worker → the last two cases that it began"""
+        self._recent: dict[str, deque[tuple[float, str]]] = defaultdict(partial(deque, maxlen=MOST_SUSPECTS))
+        """worker → the last cases that it began, and when"""
         self._asked = ""
         """the case whose process was asked for its last words"""
         self.suspects: dict[str, None] = {}
@@ -316,7 +323,10 @@ class _Round:
     def _suspect(self) -> None:
         """The warm process ended: the cases that its workers were at, or had just left, are to be tried alone."""
         check_usable(self._folder)
-        for identifier in dict.fromkeys(case_id(node) for nodes in self._recent.values() for node in nodes):
+        # A process that was killed dies once it gets a processor, and its workers go on meanwhile.
+        since = max((begun[-1][0] for begun in self._recent.values()), default=0.0) - SUSPICION
+        recent = (node for begun in self._recent.values() for when, node in begun if when >= since)
+        for identifier in dict.fromkeys(map(case_id, recent)):
             if self._alone:
                 message = "the process that watches over the workers ended or hung when this case ran"
                 self._refuse(identifier, message, Verdict.CRASH)
@@ -431,7 +441,7 @@ class _Round:
         node = event["node"]
         if event["event"] == "started":
             self._began[node] = time.monotonic()
-            self._recent[event["worker"]] = (*self._recent.get(event["worker"], ())[-1:], node)
+            self._recent[event["worker"]].append((self._began[node], node))
             self._started(case_id(node))
         elif event["event"] == "finished":
             self._settle(node, outcome=event)
