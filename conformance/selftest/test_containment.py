@@ -14,7 +14,7 @@ import pytest
 
 from conformance.harness.containment import BUDGET as DEFAULT_BUDGET
 from conformance.harness.containment import describe_status, examine, start_clean
-from conformance.harness.lastwords import ASKED, OVERTIME, LastWords
+from conformance.harness.lastwords import ASKED, LastWords
 from conformance.harness.naming import ROOT
 from conformance.selftest.running import BUDGET, Unwatched, case_of, is_whole, leaks, run_suite, verdicts
 from conformance.target import TargetError
@@ -93,7 +93,6 @@ def test_a_case_that_waits_for_what_never_comes_tells_where_each_task_waits(targ
     for name, (place, words) in WAITING.items():
         case = case_of(report, name)
         assert case.attempts[0].verdict is Verdict.TIMEOUT
-        assert case.attempts[0].seconds < BUDGET + OVERTIME
         assert place in case.message
         # In this order: the thread of the case, then its tasks.
         assert re.search(".*".join(map(re.escape, words)), case.details, re.DOTALL)
