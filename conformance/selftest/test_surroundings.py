@@ -16,7 +16,7 @@ from conformance.harness.naming import ROOT
 from conformance.harness.run import LONGEST_TEMPORARY, run_folder
 from conformance.selftest.test_endings import GENEROUS, PROGRAM, command, workers
 from reports import store
-from reports.model import EXIT_CONFORMS, EXIT_USAGE
+from reports.model import EXIT_CONFORMS, EXIT_DEVIATES, EXIT_USAGE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -109,3 +109,13 @@ def test_unix_sockets_work_whatever_the_folder_for_temporary_files_is_called(tmp
     status, _, said = run(line, TMPDIR=str(deep))
     assert (status, said) == (EXIT_CONFORMS, "")
     assert list(deep.iterdir()) == []
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_careless_lock_is_caught_where_python_leaves_out_asserts(tmp_path: Path, workers: str) -> None:
+    # What notices it is an assert of `conformance.support`, not of the case.
+    careless = "fixtures.faulty.locks.LocksAlwaysSuspend"
+    line = [sys.executable, "-m", "conformance", "run", f"{careless}:new_event_loop", "--api", careless]
+    line += ["--area", "locks", "-k", "unlocked", "--output", str(tmp_path), "-n", workers]
+    status, _, said = run(line, PYTHONOPTIMIZE="1")
+    assert (status, said) == (EXIT_DEVIATES, "")
