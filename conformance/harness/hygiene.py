@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
+from conformance.harness import orphans
 from conformance.harness.state import ProcessState
 from conformance.harness.surroundings import MOST_DATA, Memory, is_crowded
 
@@ -58,7 +59,7 @@ class Snapshot:
 
     descriptors: frozenset[int]
     threads: frozenset[int | None]
-    children: frozenset[str]
+    children: frozenset[int]
     caught: warnings.catch_warnings[Any]
     recorded: list[warnings.WarningMessage]
 
@@ -226,7 +227,7 @@ def threads() -> frozenset[int | None]:
     return frozenset(thread.ident for thread in threading.enumerate())
 
 
-def children() -> frozenset[str]:
+def children() -> frozenset[int]:
     """The process ids of the children that exist or wait to be reaped."""
     if not hasattr(os, "waitid"):
         return frozenset()
@@ -234,10 +235,4 @@ def children() -> frozenset[str]:
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:
         return frozenset()
-    found: set[str] = set()
-    for task in Path("/proc/self/task").glob("*/children"):
-        try:
-            found.update(task.read_text(encoding="ascii").split())
-        except OSError:
-            continue
-    return frozenset(found)
+    return frozenset(orphans.children())

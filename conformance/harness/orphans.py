@@ -39,10 +39,10 @@ def adopt(*, wanted: bool = True) -> bool:
         return False
 
 
-def children() -> set[int]:
-    """The process ids of this process's children, those that nobody has reaped included."""
+def children(pid: int | str = "self") -> set[int]:
+    """The process ids of a process's children, those that nobody has reaped included."""
     found: set[int] = set()
-    for task in Path("/proc/self/task").glob("*/children"):
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
         with contextlib.suppress(OSError):
             found.update(map(int, task.read_text(encoding="ascii").split()))
     return found

@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 __all__ = ["aio", "asyncio_log", "loop", "reported", "run_program", "target"]
 
 BEGAN = pytest.StashKey[bool]()
+MAIN = "main"
+"""The only process of a run without workers, as `conformance.harness.passes` calls it."""
 KEEPER = pytest.StashKey[Keeper]()
 
 
@@ -116,7 +118,7 @@ class CaseRunner:
         self.start_budget = max(self.budget, float(config.getoption("--conformance-start-timeout")))
         self._config = config
         self._run = run
-        self._worker = worker or "main"
+        self._worker = worker or MAIN
         self._serves = serves
         self._isolated = serves or run is not None or worker is not None
         """whether this process is the run's own, so that it may be limited, cleaned and ended"""
@@ -184,8 +186,8 @@ class CaseRunner:
         self._watch.end()
         self._state = None
         del item.stash[CASE_STATE]
-        if self.is_spent and self._isolated and not self._serves:
-            # Everything is said; the run goes on with a fresh process.
+        if self.is_spent and self._run is not None and self._worker == MAIN:
+            # Everything is said; the run goes on with a fresh process. A worker of xdist would be taken for dead.
             os._exit(0)
         return done
 

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 
-from conformance.selftest.running import is_whole, leaks, run_suite, verdicts
+from conformance.harness.children import environment
+from conformance.harness.naming import ROOT
+from conformance.selftest.running import SUITES, is_whole, leaks, run_suite, verdicts
 from fixtures.suites.many.eventloop.test_many import EARLY, LATE
 from reports.model import exit_code
 
@@ -91,3 +97,14 @@ def test_a_cycle_is_found_early_and_late_in_a_process(workers: int) -> None:
     # Each is counted against the case that left it, and nothing against the cases around it.
     named = [line.partition(": ")[0].rpartition("::")[2] for line in leak.details.splitlines()]
     assert named == [f"case[{number}]" for number in (EARLY, LATE)]
+
+
+def test_a_worker_of_xdist_that_holds_too_much_goes_on() -> None:
+    # It could only die, and xdist would count that against the case.
+    suite = SUITES / "small"
+    line = [sys.executable, "-m", "pytest", str(suite), "-c", os.devnull, f"--rootdir={ROOT}", "-q", "-n", "2"]
+    line += ["-p", "conformance.harness.plugin", "-p", "xdist.plugin", "--conformance-cases", str(suite)]
+    line += ["--target", "fixtures.faulty.leaks:so_many_descriptors_that_they_run_out"]
+    done = subprocess.run(line, env=environment(), cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "4 passed" in done.stdout

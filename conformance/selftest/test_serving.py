@@ -16,6 +16,7 @@ import pytest
 from conformance.harness import crew
 from conformance.harness.crew import Crew, at_rest
 from conformance.harness.naming import ROOT
+from conformance.harness.orphans import children as children_of
 from conformance.harness.warm import CAN_FORK
 from conformance.harness.worker import Tickets
 from conformance.selftest.running import Unwatched, case_of, is_whole, run_suite, verdicts
@@ -70,14 +71,6 @@ def test_a_busy_machine_and_few_cases_get_none(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_system_that_does_not_tell_its_load_is_taken_to_be_busy() -> None:
     assert at_rest((), ()) == 0.0
-
-
-def children_of(pid: int) -> set[int]:
-    """The processes that ``pid`` has started."""
-    found: set[int] = set()
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        found.update(map(int, task.read_text(encoding="ascii").split()))
-    return found
 
 
 def is_gone(pid: int) -> bool:
@@ -156,7 +149,7 @@ def test_a_worker_that_holds_too_much_gives_way_to_a_fresh_one() -> None:
 KILLED_RUN = """
 import os, signal
 from conformance.selftest.running import Unwatched, run_suite
-from conformance.selftest.test_serving import children_of
+from conformance.harness.orphans import children as children_of
 
 class Dies(Unwatched):
     def started(self, case):
